@@ -1,0 +1,232 @@
+//! What the supervisor answers. Times are milliseconds since 1970, UTC.
+
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+
+use crate::TurnId;
+
+/// The one answer to a request.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "reply", rename_all = "snake_case")]
+pub enum Reply {
+    Created(Created),
+    Sent(SendReceipt),
+    Settled(Settled),
+    Status(StatusReply),
+    Explained(Explained),
+    Messages(Messages),
+    Sessions(Sessions),
+    Screen(ScreenReply),
+    Killed(Killed),
+    Supervisor(SupervisorReply),
+    /// Done, and there is nothing to say.
+    Done,
+    /// An answer of a newer supervisor.
+    #[serde(other)]
+    Unknown,
+}
+
+/// What may come on a request's channel before its reply.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// Which turn a wait is for, so that it can be asked again after a lost connection.
+    WaitBound(WaitBound),
+    /// A piece of a log.
+    Log(LogChunk),
+    #[serde(other)]
+    Unknown,
+}
+
+/// A session as `create` and `list` show it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Summary {
+    pub id: String,
+    /// `claude`, `codex`, `demo` or `command`.
+    pub cli: String,
+    pub path: String,
+    pub mode: String,
+    pub status: String,
+    pub pid: Option<u32>,
+    pub created_at: u64,
+    /// `user`, or the id of the session that asked for it.
+    pub creator: String,
+    pub group: Option<String>,
+    pub description: Option<String>,
+    /// The turn that runs, else the newest.
+    pub turn: Option<TurnId>,
+    /// Open prompts.
+    pub prompts: u32,
+    pub viewers: u32,
+    pub last_used: u64,
+    pub exit_code: Option<i32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Created {
+    pub session: Summary,
+    /// The dialog that is open at start-up, if the agent asks before it begins.
+    pub prompt: Option<Prompt>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SendReceipt {
+    pub session: String,
+    pub turn: Option<TurnId>,
+    /// `submitted` or `queued`.
+    pub delivery: String,
+    /// What showed that the agent has it.
+    pub evidence: Option<String>,
+    /// `terminal` or `file`.
+    pub via: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WaitBound {
+    pub session: String,
+    pub turn: Option<TurnId>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settled {
+    pub session: String,
+    pub turn: Option<TurnId>,
+    /// `ended failed interrupted lost waiting exited`.
+    pub outcome: String,
+    pub error: Option<String>,
+    pub prompt: Option<Prompt>,
+    pub exit_code: Option<i32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Prompt {
+    pub id: String,
+    pub session: String,
+    pub turn: Option<TurnId>,
+    /// `permission question plan trust login quota`.
+    pub kind: String,
+    pub tool: Option<String>,
+    pub text: String,
+    pub command: Option<String>,
+    pub options: Vec<PromptOption>,
+    pub opened_at: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct PromptOption {
+    pub n: u32,
+    pub label: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StatusReply {
+    pub session: String,
+    /// `starting idle working waiting_for_input exited unknown`.
+    pub status: String,
+    pub turn: Option<TurnId>,
+    pub since: u64,
+    /// `high`, `medium`, `low` or `none`.
+    pub confidence: String,
+    pub prompt: Option<Prompt>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Explained {
+    pub status: StatusReply,
+    pub signals: Vec<Signal>,
+    pub because: String,
+}
+
+/// One thing that one source said.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Signal {
+    pub source: String,
+    pub said: String,
+    pub at: u64,
+    /// `strong`, `medium` or `weak`.
+    pub strength: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Messages {
+    pub session: String,
+    /// Newest last.
+    pub messages: Vec<Message>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Message {
+    pub turn: Option<TurnId>,
+    pub outcome: String,
+    /// None where the turn ended without text.
+    pub text: Option<String>,
+    /// What was asked.
+    pub request: Option<String>,
+    pub ended_at: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sessions {
+    pub sessions: Vec<Summary>,
+    /// What could not be read back at start-up and was set aside.
+    pub warnings: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ScreenReply {
+    pub session: String,
+    pub rows: u16,
+    pub cols: u16,
+    pub cursor_row: u16,
+    pub cursor_col: u16,
+    pub cursor_visible: bool,
+    pub title: String,
+    pub alternate: bool,
+    /// False after the screen had to be rebuilt from a damaged stretch of output.
+    pub complete: bool,
+    pub lines: Vec<ByteBuf>,
+    /// Lines that have left the screen, oldest first.
+    pub history: Vec<ByteBuf>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LogChunk {
+    /// Offset of the first byte, where the chunk is raw output.
+    pub offset: u64,
+    pub bytes: ByteBuf,
+    /// Bytes before `offset` that are no longer kept.
+    pub expired: u64,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Killed {
+    pub session: String,
+    pub exit_code: Option<i32>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SupervisorReply {
+    pub pid: u32,
+    pub keeper_pid: u32,
+    pub version: String,
+    pub started_at: u64,
+    pub sessions: u32,
+    pub socket: String,
+}

@@ -1,0 +1,116 @@
+//! What Claude's screen shows: dialogs by their labels, and the input box.
+
+use super::Script;
+use crate::evidence::Dialog;
+use crate::input::ScreenText;
+
+const POINTER: char = '❯';
+
+/// A dialog with a highlighted option, one of which begins with Yes or No.
+pub(super) fn read_dialog(screen: &ScreenText) -> Option<Dialog> {
+    let pointed = screen.lines.iter().rposition(|l| l.trim_start().starts_with(POINTER))?;
+    let is_option = |line: &str| {
+        let line = line.trim();
+        !line.is_empty() && !line.starts_with(['─', '╌', '│', '╭', '╰'])
+    };
+    let first = (0..pointed).rev().take_while(|i| is_option(&screen.lines[*i])).last().unwrap_or(pointed);
+    let last = (pointed..screen.lines.len()).take_while(|i| is_option(&screen.lines[*i])).last()?;
+    let options: Vec<String> = (first..=last).map(|i| label(&screen.lines[i])).collect();
+    let answers = |o: &String| o.starts_with("Yes") || o.starts_with("No");
+    if options.len() < 2 || !options.iter().any(answers) {
+        return None;
+    }
+    let above = screen.lines[..first].join("\n");
+    Some(Dialog {
+        kind: kind(&above).to_owned(),
+        text: question(&screen.lines[..first]),
+        options,
+        selected: pointed - first,
+    })
+}
+
+fn kind(above: &str) -> &'static str {
+    let above = above.to_lowercase();
+    if above.contains("api key") {
+        "login"
+    } else if above.contains("bypass permissions") {
+        "permission"
+    } else {
+        "trust"
+    }
+}
+
+/// An option's words, without the pointer and a number.
+fn label(line: &str) -> String {
+    let line = line.trim().trim_start_matches(POINTER).trim_start();
+    let rest = line.trim_start_matches(|c: char| c.is_ascii_digit());
+    match rest.strip_prefix('.') {
+        Some(words) if rest.len() < line.len() => words.trim().to_owned(),
+        _ => line.to_owned(),
+    }
+}
+
+fn question(above: &[String]) -> String {
+    let asks = above.iter().rev().find(|l| l.trim_end().ends_with('?'));
+    let headline = above.iter().find(|l| l.chars().any(char::is_alphabetic));
+    asks.or(headline).map(|l| l.trim().to_owned()).unwrap_or_default()
+}
+
+/// The text of the input box: what follows the pointer between two rules.
+pub(super) fn read_composer(screen: &ScreenText) -> Option<String> {
+    let is_rule = |l: &String| {
+        let l = l.trim();
+        l.starts_with('─') && l.chars().filter(|c| *c == '─').count() > 10
+    };
+    let bottom = screen.lines.iter().rposition(is_rule)?;
+    let top = screen.lines[..bottom].iter().rposition(is_rule)?;
+    let inside = &screen.lines[top + 1..bottom];
+    let first = inside.first()?.trim_start().strip_prefix(POINTER)?;
+    let mut text = first.trim().to_owned();
+    for line in &inside[1..] {
+        text.push('\n');
+        text.push_str(line.trim());
+    }
+    Some(text.trim().to_owned())
+}
+
+/// Ctrl-U to the start of the line, Ctrl-A Ctrl-K from it: one of them, or Ctrl-C, empties any box.
+pub(super) fn empty_composer(attempt: u32) -> Script {
+    Script::write(match attempt % 3 {
+        0 => &b"\x15"[..],
+        1 => b"\x1b[F\x15\x01\x0b",
+        _ => b"\x03",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn screen(text: &str) -> ScreenText {
+        ScreenText { lines: text.lines().map(str::to_owned).collect(), ..ScreenText::default() }
+    }
+
+    #[test]
+    fn a_dialog_is_read_by_its_labels() {
+        let shown = screen(
+            " Accessing workspace\n\n Is this a project you trust?\n\n ❯ No, exit\n   Yes, I trust it\n\n Enter to confirm",
+        );
+        let dialog = read_dialog(&shown).unwrap();
+        assert_eq!(dialog.options, ["No, exit", "Yes, I trust it"]);
+        assert_eq!((dialog.selected, dialog.kind.as_str()), (0, "trust"));
+        assert_eq!(dialog.text, "Is this a project you trust?");
+        let shown = screen("Detected a custom API key\n\n   1. Yes\n ❯ 2. No (recommended)\n");
+        let dialog = read_dialog(&shown).unwrap();
+        assert_eq!((dialog.options[0].as_str(), dialog.selected, dialog.kind.as_str()), ("Yes", 1, "login"));
+    }
+
+    #[test]
+    fn an_input_box_is_no_dialog() {
+        let shown = screen("Welcome\n────────────────────\n❯ \n────────────────────\n  ? for shortcuts");
+        assert_eq!(read_dialog(&shown), None);
+        assert_eq!(read_composer(&shown), Some(String::new()));
+        let shown = screen("────────────────────\n❯ late 20 x\n  more\n────────────────────\n");
+        assert_eq!(read_composer(&shown), Some("late 20 x\nmore".into()));
+    }
+}

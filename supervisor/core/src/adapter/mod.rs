@@ -1,0 +1,146 @@
+//! How each agent is started, typed at and read. Pure: an adapter turns bytes into [`Evidence`] and messages
+//! into [`Script`]s; it never decides a state.
+
+mod claude;
+mod claude_dialog;
+mod claude_transcript;
+mod demo;
+mod env;
+mod keys;
+mod message;
+mod osc7501;
+
+use dsx_protocol::{TurnId, WireError};
+
+pub use claude::{Launch, launch};
+pub use env::clean_env;
+pub use keys::{UnknownKey, key_bytes};
+pub use message::{Routed, holds, same_text};
+pub use osc7501::read_osc7501;
+
+use crate::evidence::{Dialog, Evidence};
+use crate::input::ScreenText;
+use crate::spec::{Cli, Spec};
+
+/// One step of typing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    Write(Vec<u8>),
+    /// Milliseconds between two writes, so that the agent reads them as two.
+    Pause(u64),
+    /// Until the output has been quiet for so many milliseconds, `max_ms` at most.
+    Quiet {
+        ms: u64,
+        max_ms: u64,
+    },
+    /// The write that submits. After a crash, whether it had begun decides everything.
+    Submit(Vec<u8>),
+}
+
+/// What is typed, in order.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Script {
+    pub steps: Vec<Step>,
+}
+
+impl Script {
+    fn write(bytes: impl Into<Vec<u8>>) -> Self {
+        Self { steps: vec![Step::Write(bytes.into())] }
+    }
+}
+
+/// How a message goes: as it is, by a file, or not at all (with the reason).
+pub(crate) fn route(spec: &Spec, turn: TurnId, text: &str, command: bool) -> Result<Routed, WireError> {
+    message::route(spec, turn, text, command)
+}
+
+pub(crate) fn script(cli: Cli, text: &str, command: bool, bracketed: bool) -> Script {
+    match cli {
+        Cli::Claude if command => message::plain(text, false),
+        Cli::Claude => message::pasted(text),
+        Cli::Demo => message::plain(text, true),
+        Cli::Command => message::plain(text, bracketed),
+    }
+}
+
+/// The keys that stop a turn.
+pub(crate) fn interrupt(cli: Cli) -> Script {
+    match cli {
+        Cli::Claude | Cli::Demo => Script::write("\x1b"),
+        Cli::Command => Script::write("\x03"),
+    }
+}
+
+pub(crate) fn key(name: &str) -> Script {
+    Script::write(key_bytes(name, false).unwrap_or_default())
+}
+
+/// Keys that empty the input box; another attempt tries another way.
+pub(crate) fn empty_composer(attempt: u32) -> Script {
+    claude_dialog::empty_composer(attempt)
+}
+
+pub(crate) fn read_dialog(cli: Cli, screen: &ScreenText) -> Option<Dialog> {
+    match cli {
+        Cli::Claude => claude_dialog::read_dialog(screen),
+        Cli::Demo | Cli::Command => None,
+    }
+}
+
+pub(crate) fn shows_composer(cli: Cli, screen: &ScreenText) -> bool {
+    read_composer(cli, screen).is_some()
+}
+
+/// The text in the agent's input box; `None` where no box can be seen.
+pub(crate) fn read_composer(cli: Cli, screen: &ScreenText) -> Option<String> {
+    match cli {
+        Cli::Claude => claude_dialog::read_composer(screen),
+        Cli::Demo | Cli::Command => None,
+    }
+}
+
+/// What a hook's payload says.
+#[must_use]
+pub fn read_hook(cli: Cli, payload: &[u8]) -> Vec<Evidence> {
+    match cli {
+        Cli::Claude => claude::read_hook(payload),
+        Cli::Demo | Cli::Command => Vec::new(),
+    }
+}
+
+/// What an agent's own status file says, with the time it says it of.
+#[must_use]
+pub fn read_session_file(cli: Cli, text: &str) -> Option<(u64, Evidence)> {
+    match cli {
+        Cli::Claude => claude::read_session_file(text),
+        Cli::Demo | Cli::Command => None,
+    }
+}
+
+/// Reads a transcript line by line.
+#[derive(Debug)]
+pub enum TranscriptReader {
+    Claude(claude_transcript::Reader),
+    Demo,
+    None,
+}
+
+impl TranscriptReader {
+    #[must_use]
+    pub fn new(cli: Cli) -> Self {
+        match cli {
+            Cli::Claude => Self::Claude(claude_transcript::Reader::default()),
+            Cli::Demo => Self::Demo,
+            Cli::Command => Self::None,
+        }
+    }
+
+    /// What one line says, with its own time where it has one. An unknown line says nothing.
+    pub fn line(&mut self, line: &str) -> Vec<(Option<u64>, Evidence)> {
+        match self {
+            Self::Claude(reader) => reader.line(line),
+            Self::Demo => demo::line(line),
+            Self::None => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! What goes into a session and what comes out of it.
+
+use dsx_protocol::{SendReceipt, Settled, TurnId, WireError};
+
+use crate::adapter::Script;
+use crate::evidence::{Evidence, Source};
+use crate::fact::{Exit, Fact};
+
+/// Where the world stands, as the shell saw it when the input came.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Milliseconds since 1970.
+    pub ms: u64,
+    /// The end of the output log.
+    pub output: u64,
+    /// Whether the program asked for bracketed paste.
+    pub bracketed: bool,
+}
+
+/// A request whose reply is owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct RequestId(pub u64);
+
+/// A wait whose settlement is owed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct WaiterId(pub u64);
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SendRequest {
+    pub text: String,
+    pub key: Option<String>,
+    pub queue: bool,
+    pub command: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Until {
+    #[default]
+    Ended,
+    Idle,
+    Waiting,
+    Exited,
+}
+
+/// At most one of each is armed; arming replaces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Timer {
+    /// The agent should have shown by now that it took the message.
+    Confirm(TurnId),
+    /// Sources should agree by now that the turn is over.
+    Settle(TurnId),
+    /// The input box should have been read by now.
+    Composer,
+    /// A command's output has been quiet.
+    Quiet(TurnId),
+}
+
+/// The text on the screen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ScreenText {
+    pub lines: Vec<String>,
+    pub cursor_row: u16,
+    pub cursor_col: u16,
+}
+
+/// What the new supervisor found of the delivery that was under way when the old one died.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovery {
+    /// Nothing of it was submitted: the submitting byte was provably not written.
+    NotSubmitted,
+    /// It may have been submitted.
+    Unknown,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    Started {
+        pid: u32,
+        start_time: u64,
+    },
+    Exited(Exit),
+    Send {
+        request: RequestId,
+        send: SendRequest,
+    },
+    Interrupt {
+        request: RequestId,
+    },
+    Wait {
+        waiter: WaiterId,
+        turn: Option<TurnId>,
+        until: Until,
+    },
+    Unwait {
+        waiter: WaiterId,
+    },
+    /// A source said something, at a time of its own.
+    Said {
+        source: Source,
+        at: u64,
+        evidence: Evidence,
+    },
+    /// The script of a turn was carried out up to and with its submitting write.
+    Typed {
+        turn: TurnId,
+    },
+    /// It could not be; `submitted` tells whether the submitting write had begun.
+    TypeFailed {
+        turn: TurnId,
+        submitted: bool,
+        error: String,
+    },
+    /// Answer to [`Effect::Look`].
+    Looked(ScreenText),
+    /// Answer to [`Effect::Capture`].
+    Captured {
+        turn: TurnId,
+        text: String,
+    },
+    /// Output came while [`Effect::WatchOutput`] was on.
+    Output,
+    Fired(Timer),
+    /// First input after a restart; all that could be read back has been said before it.
+    Recovered(Recovery),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Must be durable before any later effect of this list is carried out.
+    Persist(Fact),
+    /// Type a turn; answered by `Typed` or `TypeFailed`. People's keys are held meanwhile.
+    Type {
+        turn: TurnId,
+        script: Script,
+    },
+    /// Type something that is no turn (an interrupt, a dialog's answer, clearing the input box).
+    Press(Script),
+    /// Give me the screen once it has been quiet for so long; with `fresh` only after new output.
+    Look {
+        quiet_ms: u64,
+        fresh: bool,
+    },
+    /// Say, as [`Evidence::Quiet`], whether the program itself is in the foreground of its PTY.
+    Foreground,
+    /// Give me the plain text of the output since an offset.
+    Capture {
+        turn: TurnId,
+        from: u64,
+    },
+    /// Tell me of output, or stop telling.
+    WatchOutput(bool),
+    Arm {
+        timer: Timer,
+        after_ms: u64,
+    },
+    Disarm(Timer),
+    Sent {
+        request: RequestId,
+        result: Result<SendReceipt, WireError>,
+    },
+    Done {
+        request: RequestId,
+        result: Result<(), WireError>,
+    },
+    /// The turn a wait was bound to.
+    Bound {
+        waiter: WaiterId,
+        turn: Option<TurnId>,
+    },
+    Settle {
+        waiter: WaiterId,
+        result: Result<Settled, WireError>,
+    },
+    /// Write a message's text to a file of the session before it is typed.
+    WriteMessage {
+        path: String,
+        text: String,
+    },
+    /// The summary that `list` shows has changed.
+    Changed,
+}

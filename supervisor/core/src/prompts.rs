@@ -1,0 +1,127 @@
+//! Questions the agent asks, and the dialogs before it begins.
+
+use dsx_protocol::{Prompt, PromptOption};
+
+use crate::adapter;
+use crate::evidence::{Asked, Dialog, Source};
+use crate::fact::Fact;
+use crate::input::{Effect, Now, ScreenText};
+use crate::session::{Said, Session};
+use crate::spec::{Cli, Mode};
+
+/// How long the screen must be quiet before it is read at start-up.
+const START_QUIET_MS: u64 = 120;
+/// Keys dsx presses at most to settle the dialogs of one start.
+const DIALOG_MOVES: u32 = 16;
+
+impl Session {
+    pub(crate) fn blocked(&mut self, now: Now, source: Source, at: u64, asked: Asked, out: &mut Vec<Effect>) {
+        match source {
+            Source::Osc7501 => self.live.osc = Some((Said::Blocked, at)),
+            Source::SessionFile => self.live.file = Some((Said::Blocked, at)),
+            _ => {}
+        }
+        if let Some(open) = self.durable.prompts.first() {
+            // The same question from a second source: what it knows more is added, nothing is asked twice.
+            let richer = open.tool.is_none() && asked.tool.is_some();
+            if richer {
+                let prompt = Prompt {
+                    kind: asked.kind,
+                    tool: asked.tool,
+                    text: asked.text,
+                    command: asked.command,
+                    options: if asked.options.is_empty() { open.options.clone() } else { asked.options },
+                    ..open.clone()
+                };
+                self.fact(now, Fact::PromptOpened(Box::new(prompt)), out);
+            }
+            return;
+        }
+        // Before the agent is ready, its dialogs are read off the screen, where their options are.
+        if !self.durable.ready && self.durable.spec.mode == Mode::Native {
+            return;
+        }
+        self.open_prompt(now, asked, out);
+    }
+
+    fn open_prompt(&mut self, now: Now, asked: Asked, out: &mut Vec<Effect>) {
+        let prompt = Prompt {
+            id: format!("p{}", self.durable.next_prompt),
+            session: self.durable.spec.id.clone(),
+            turn: self.durable.running().map(|t| t.id),
+            kind: asked.kind,
+            tool: asked.tool,
+            text: asked.text,
+            command: asked.command,
+            options: asked.options,
+            opened_at: now.ms,
+        };
+        self.fact(now, Fact::PromptOpened(Box::new(prompt)), out);
+    }
+
+    pub(crate) fn close_prompts(&mut self, now: Now, by: &str, out: &mut Vec<Effect>) {
+        let open: Vec<String> = self.durable.prompts.iter().map(|p| p.id.clone()).collect();
+        for prompt in open {
+            self.fact(now, Fact::PromptClosed { prompt, by: by.to_owned() }, out);
+        }
+    }
+
+    pub(crate) fn look_at_start(&mut self, fresh: bool, out: &mut Vec<Effect>) {
+        if self.durable.spec.cli == Cli::Claude && !self.live.looking {
+            self.live.looking = true;
+            out.push(Effect::Look { quiet_ms: START_QUIET_MS, fresh });
+        }
+    }
+
+    pub(crate) fn looked(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
+        self.live.looking = false;
+        if self.durable.exit.is_some() {
+            return;
+        }
+        if self.durable.ready {
+            self.composer_seen(now, screen, out);
+            return;
+        }
+        if let Some(dialog) = adapter::read_dialog(self.durable.spec.cli, screen) {
+            self.start_dialog(now, &dialog, out);
+        } else if adapter::shows_composer(self.durable.spec.cli, screen) && self.durable.prompts.is_empty() {
+            self.note(Source::Screen, now.ms, "input box shown".to_owned());
+        }
+        self.look_at_start(true, out);
+    }
+
+    fn start_dialog(&mut self, now: Now, dialog: &Dialog, out: &mut Vec<Effect>) {
+        let yes = dialog.options.iter().position(|o| o.starts_with("Yes"));
+        let settled_by_dsx = self.durable.spec.mode == Mode::Native;
+        match yes {
+            Some(yes) if settled_by_dsx && self.live.dialog_moves < DIALOG_MOVES => {
+                self.live.dialog_moves += 1;
+                let key = match dialog.selected.cmp(&yes) {
+                    std::cmp::Ordering::Equal => "Enter",
+                    std::cmp::Ordering::Less => "Down",
+                    std::cmp::Ordering::Greater => "Up",
+                };
+                self.note(Source::Screen, now.ms, format!("dialog ({}): {}", dialog.kind, dialog.text));
+                self.note(Source::Dsx, now.ms, format!("start-up dialog settled by dsx: {key}"));
+                out.push(Effect::Press(adapter::key(key)));
+            }
+            _ if self.durable.prompts.iter().any(|p| !p.options.is_empty()) => {}
+            _ => {
+                self.close_prompts(now, "read in full off the screen", out);
+                let option =
+                    |(i, label): (usize, &String)| PromptOption { n: i as u32 + 1, label: label.clone() };
+                self.open_prompt(
+                    now,
+                    Asked {
+                        kind: dialog.kind.clone(),
+                        tool: None,
+                        text: dialog.text.clone(),
+                        command: None,
+                        options: dialog.options.iter().enumerate().map(option).collect(),
+                    },
+                    out,
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,452 @@
+//! One session: inputs in, effects out.
+
+use std::collections::VecDeque;
+
+use dsx_protocol::{ErrorKind, Signal, TurnId, WireError};
+
+use crate::composer::Composer;
+use crate::durable::{Durable, Origin, TurnState};
+use crate::evidence::{Evidence, Rest, Source};
+use crate::fact::{Exit, Fact, Outcome};
+use crate::input::{Effect, Input, Now, Recovery, RequestId, Timer};
+use crate::spec::{Cli, Spec};
+use crate::verdict::{Failure, Heard, Progress, Stop, Verdict, weigh};
+use crate::waiters::Waiter;
+
+/// Signals kept for `explain`.
+const SIGNALS_KEPT: usize = 64;
+
+/// What a continuous source said last of the whole agent.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Said {
+    Busy,
+    Rest,
+    Blocked,
+}
+
+/// State that a crash may lose: it is built again from what the sources say.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    pub signals: VecDeque<Signal>,
+    pub osc: Option<(Said, u64)>,
+    pub file: Option<(Said, u64)>,
+    pub progress: Progress,
+    pub composer: Composer,
+    pub waiters: Vec<Waiter>,
+    /// Sends whose reply waits for the agent to take the message.
+    pub sends: Vec<(RequestId, TurnId)>,
+    pub interrupts: Vec<(RequestId, TurnId)>,
+    /// The last turn left shells running, so the status record may say `working` with nothing to do.
+    pub shells_linger: bool,
+    /// The submitting write of the running turn is done.
+    pub typed: bool,
+    /// A look at the screen is under way.
+    pub looking: bool,
+    /// Answers given to start-up dialogs, so that one is never answered twice for one look.
+    pub dialog_moves: u32,
+}
+
+/// A session's state machine. It has no clock: every call brings the time.
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) durable: Durable,
+    pub(crate) live: Live,
+}
+
+impl Session {
+    /// A new session; its first effect persists it.
+    pub fn create(spec: Spec, out: &mut Vec<Effect>) -> Self {
+        out.push(Effect::Persist(Fact::Created(Box::new(spec.clone()))));
+        Self { durable: Durable::new(spec), live: Live::default() }
+    }
+
+    /// A session read back. The shell then says what the sources say, and [`Input::Recovered`] last.
+    #[must_use]
+    pub fn restore(durable: Durable) -> Self {
+        let mut live = Live::default();
+        if let Some(turn) = durable.running() {
+            live.progress = Progress {
+                turn: Some(turn.id),
+                since: turn.delivering_at.unwrap_or(turn.queued_at),
+                // What began before the crash cannot be seen again; a rest after it still counts.
+                osc_busy: turn.state == TurnState::Confirmed,
+                in_transcript: turn.state == TurnState::Confirmed,
+                ..Progress::default()
+            };
+            live.typed = true;
+        }
+        Self { durable, live }
+    }
+
+    #[must_use]
+    pub fn durable(&self) -> &Durable {
+        &self.durable
+    }
+
+    #[must_use]
+    pub fn spec(&self) -> &Spec {
+        &self.durable.spec
+    }
+
+    /// Whether anybody waits for anything. (A test looks here for forgotten waiters.)
+    #[must_use]
+    pub fn owes(&self) -> usize {
+        self.live.waiters.len() + self.live.sends.len() + self.live.interrupts.len()
+    }
+
+    /// Takes one input and appends what is to be done about it, in order.
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut Vec<Effect>) {
+        let before = out.len();
+        match input {
+            Input::Started { pid, start_time } => self.started(now, pid, start_time, out),
+            Input::Exited(exit) => self.exited(now, exit, out),
+            Input::Send { request, send } => self.send(now, request, send, out),
+            Input::Interrupt { request } => self.interrupt(request, out),
+            Input::Wait { waiter, turn, until } => self.wait(waiter, turn, until, out),
+            Input::Unwait { waiter } => self.live.waiters.retain(|w| w.id != waiter),
+            Input::Said { source, at, evidence } => self.said(now, source, at, evidence, out),
+            Input::Typed { turn } => self.typed(now, turn, out),
+            Input::TypeFailed { turn, submitted, error } => {
+                self.type_failed(now, turn, submitted, &error, out);
+            }
+            Input::Looked(screen) => self.looked(now, &screen, out),
+            Input::Captured { turn, text } => {
+                if self.live.progress.turn == Some(turn) {
+                    self.live.progress.captured = Some(text);
+                }
+            }
+            Input::Output => self.output(out),
+            Input::Fired(timer) => self.fired(now, timer, out),
+            Input::Recovered(recovery) => self.recovered(now, recovery, out),
+        }
+        self.advance(now, out);
+        if out[before..].iter().any(|e| matches!(e, Effect::Persist(_))) {
+            out.push(Effect::Changed);
+        }
+    }
+
+    /// The only way durable state changes.
+    pub(crate) fn fact(&mut self, now: Now, fact: Fact, out: &mut Vec<Effect>) {
+        self.durable.apply(now.ms, &fact);
+        out.push(Effect::Persist(fact));
+    }
+
+    pub(crate) fn note(&mut self, source: Source, at: u64, said: String) {
+        let signal = Signal {
+            source: source.name().to_owned(),
+            said,
+            at,
+            strength: source.strength().name().to_owned(),
+        };
+        if self.live.signals.len() == SIGNALS_KEPT {
+            self.live.signals.pop_front();
+        }
+        self.live.signals.push_back(signal);
+    }
+
+    /// Everything that follows from the state as it is now: the same after every input, so that no order of
+    /// inputs can leave a turn or a waiter behind.
+    fn advance(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.judge(now, out);
+        if self.durable.first_queued().is_some() {
+            self.retry_composer(out);
+        }
+        self.begin_next(now, out);
+        self.settle_waiters(out);
+    }
+
+    fn started(&mut self, now: Now, pid: u32, start_time: u64, out: &mut Vec<Effect>) {
+        self.fact(now, Fact::Started { pid, start_time }, out);
+        self.note(Source::Process, now.ms, format!("started as process {pid}"));
+        if self.durable.spec.cli == Cli::Command {
+            self.fact(now, Fact::Ready, out);
+        } else {
+            self.look_at_start(false, out);
+        }
+    }
+
+    fn exited(&mut self, now: Now, exit: Exit, out: &mut Vec<Effect>) {
+        if self.durable.exit.is_some() {
+            return;
+        }
+        self.note(
+            Source::Process,
+            now.ms,
+            match exit.status() {
+                Some(code) => format!("exited with {code}"),
+                None => "exited, status unknown".to_owned(),
+            },
+        );
+        self.close_prompts(now, "the session ended", out);
+        let started = self.durable.ready;
+        let open: Vec<TurnId> = self.durable.turns.iter().filter(|t| !t.is_over()).map(|t| t.id).collect();
+        self.fact(now, Fact::Exited(exit), out);
+        for turn in open {
+            let (outcome, error) = match started {
+                true => (Outcome::Exited, None),
+                false => (Outcome::Lost, Some("the agent did not start".to_owned())),
+            };
+            self.end(now, turn, outcome, None, error, out);
+        }
+        self.fail_requests(out);
+    }
+
+    fn fail_requests(&mut self, out: &mut Vec<Effect>) {
+        let error = || {
+            WireError::new(ErrorKind::Exited, format!("session {} has ended", self.durable.spec.id))
+                .session(&self.durable.spec.id)
+        };
+        out.extend(
+            self.live.sends.drain(..).map(|(request, _)| Effect::Sent { request, result: Err(error()) }),
+        );
+        out.extend(
+            self.live.interrupts.drain(..).map(|(request, _)| Effect::Done { request, result: Ok(()) }),
+        );
+    }
+
+    fn said(&mut self, now: Now, source: Source, at: u64, evidence: Evidence, out: &mut Vec<Effect>) {
+        if self.durable.exit.is_some() {
+            return;
+        }
+        self.note(source, at, evidence.to_string());
+        match evidence {
+            Evidence::Ready => self.ready(now, source, out),
+            Evidence::Busy => self.busy(now, source, at, out),
+            Evidence::Rest(rest) => self.rest(now, source, at, rest, out),
+            Evidence::Blocked(asked) => self.blocked(now, source, at, asked, out),
+            Evidence::Submitted { text, prompt, origin_agent } => {
+                self.submitted(now, source, at, &text, prompt, origin_agent, out);
+            }
+            Evidence::Stopped { text, prompt, agents, shells }
+                if self.counts(source, at, prompt.as_ref()) =>
+            {
+                self.live.progress.stop = Some(Stop { text, agents, shells });
+                self.close_prompts(now, "the agent stopped", out);
+            }
+            Evidence::Failed { error, text, prompt } if self.counts(source, at, prompt.as_ref()) => {
+                self.live.progress.failure = Some(Failure { error, text });
+                self.close_prompts(now, "the agent stopped", out);
+            }
+            Evidence::Interrupted if self.counts(source, at, None) => {
+                self.live.progress.interrupted = true;
+                self.close_prompts(now, "the turn was interrupted", out);
+            }
+            Evidence::ToolDone => self.close_prompts(now, "the tool ran", out),
+            Evidence::Conversation { id, transcript } => {
+                let same = self.durable.conversation.as_deref() == Some(&id)
+                    && (transcript.is_none() || self.durable.transcript == transcript);
+                if !same {
+                    self.fact(now, Fact::Conversation { id, transcript }, out);
+                }
+            }
+            Evidence::CommandDone => self.live.progress.command_done = self.live.typed,
+            Evidence::Quiet { own } => self.live.progress.quiet_own = own && self.live.typed,
+            Evidence::Dialog(_) | Evidence::Composer(_) => {}
+            Evidence::Stopped { .. } | Evidence::Failed { .. } | Evidence::Interrupted => {}
+        }
+    }
+
+    /// Whether an ending belongs to the running turn: not to an earlier one whose evidence comes late.
+    fn counts(&self, source: Source, at: u64, prompt: Option<&String>) -> bool {
+        let p = &self.live.progress;
+        let Some(turn) = self.durable.running() else { return false };
+        if turn.state != TurnState::Confirmed || p.turn != Some(turn.id) {
+            return false;
+        }
+        match (source, prompt, &p.prompt) {
+            (Source::Transcript, ..) => p.in_transcript && at >= p.since,
+            (_, Some(said), Some(ours)) => said == ours,
+            _ => at >= p.since,
+        }
+    }
+
+    fn ready(&mut self, now: Now, source: Source, out: &mut Vec<Effect>) {
+        if !self.durable.ready && self.durable.pid.is_some() {
+            self.close_prompts(now, "the agent went on", out);
+            self.fact(now, Fact::Ready, out);
+            self.note(Source::Dsx, now.ms, format!("ready, by {}", source.name()));
+        }
+    }
+
+    fn busy(&mut self, now: Now, source: Source, at: u64, out: &mut Vec<Effect>) {
+        self.hear(now, source, at, Said::Busy, out);
+        let p = &mut self.live.progress;
+        if source == Source::Osc7501 && self.live.typed {
+            p.osc_busy = true;
+            p.osc_rest = None;
+            let delivering =
+                self.durable.running().filter(|t| t.state == TurnState::Delivering).map(|t| t.id);
+            if let Some(turn) = delivering {
+                self.expect_soon(turn, out);
+            }
+        } else if source == Source::SessionFile && at >= p.since {
+            p.file_rest = false;
+        }
+    }
+
+    fn rest(&mut self, now: Now, source: Source, at: u64, rest: Rest, out: &mut Vec<Effect>) {
+        self.hear(now, source, at, Said::Rest, out);
+        if source == Source::Osc7501 {
+            self.live.shells_linger = false;
+        }
+        // An agent at rest takes input: no start-up dialog says so.
+        self.ready(now, source, out);
+        let p = &mut self.live.progress;
+        match source {
+            Source::Osc7501 if p.osc_busy => p.osc_rest = Some(rest),
+            Source::SessionFile if at >= p.since && self.live.typed => p.file_rest = true,
+            _ => {}
+        }
+    }
+
+    fn hear(&mut self, now: Now, source: Source, at: u64, said: Said, out: &mut Vec<Effect>) {
+        let slot = match source {
+            Source::Osc7501 => &mut self.live.osc,
+            Source::SessionFile => &mut self.live.file,
+            _ => return,
+        };
+        let was_blocked = matches!(slot, Some((Said::Blocked, _)));
+        let is_blocked = said == Said::Blocked;
+        if slot.as_ref().is_none_or(|(last, _)| *last != said) {
+            *slot = Some((said, at));
+        }
+        if was_blocked && !is_blocked {
+            self.close_prompts(now, "answered in the terminal", out);
+        }
+    }
+
+    pub(crate) fn heard(&self) -> Heard {
+        Heard { osc: self.live.osc.is_some(), file: self.live.file.is_some() }
+    }
+
+    #[allow(clippy::too_many_arguments)] // one evidence's own fields, passed on whole
+    fn submitted(
+        &mut self,
+        now: Now,
+        source: Source,
+        at: u64,
+        text: &str,
+        prompt: Option<String>,
+        origin_agent: bool,
+        out: &mut Vec<Effect>,
+    ) {
+        self.live.shells_linger = false;
+        match self.durable.running().map(|t| (t.id, t.state)) {
+            Some((turn, TurnState::Delivering)) => {
+                self.submitted_while_delivering(now, source, at, turn, text, prompt, out);
+            }
+            Some((_, TurnState::Confirmed)) => {
+                let p = &mut self.live.progress;
+                p.in_transcript |= source == Source::Transcript && at >= p.since;
+                if source == Source::Hook && origin_agent {
+                    // A sub-agent reported back: the same turn goes on under another id of the agent's.
+                    p.prompt = prompt;
+                    p.stop = None;
+                    p.osc_rest = None;
+                    p.file_rest = false;
+                    p.waited = false;
+                } else if source == Source::Hook && p.prompt.is_none() {
+                    p.prompt = prompt;
+                }
+            }
+            _ if source == Source::Hook || self.durable.spec.cli == Cli::Demo => {
+                self.foreign_turn(now, at, text, prompt, origin_agent, out);
+            }
+            _ => {}
+        }
+    }
+
+    /// A turn that dsx did not send: somebody typed it, or the agent began it by itself.
+    pub(crate) fn foreign_turn(
+        &mut self,
+        now: Now,
+        at: u64,
+        text: &str,
+        prompt: Option<String>,
+        origin_agent: bool,
+        out: &mut Vec<Effect>,
+    ) {
+        let turn = TurnId(self.durable.next_turn);
+        let origin = if origin_agent { Origin::Agent } else { Origin::Typed };
+        let queued =
+            Fact::Queued { turn, text: text.to_owned(), key: None, origin, typed: None, command: false };
+        self.fact(now, queued, out);
+        self.fact(now, Fact::Confirmed { turn, evidence: "hook".to_owned() }, out);
+        self.live.typed = true;
+        let osc_busy = matches!(self.live.osc, Some((Said::Busy, _)));
+        self.live.progress =
+            Progress { turn: Some(turn), since: at, prompt, osc_busy, ..Progress::default() };
+    }
+
+    /// Weighs the running turn.
+    fn judge(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let Some(turn) = self.durable.running() else { return };
+        if turn.state != TurnState::Confirmed {
+            return;
+        }
+        let (id, from) = (turn.id, turn.output);
+        match weigh(self.durable.spec.cli, turn.command, &self.live.progress, self.heard()) {
+            Verdict::Running => {}
+            Verdict::Wait(ms) => out.push(Effect::Arm { timer: Timer::Settle(id), after_ms: ms }),
+            Verdict::Capture if self.live.progress.capturing => {}
+            Verdict::Capture => {
+                self.live.progress.capturing = true;
+                out.push(Effect::Capture { turn: id, from });
+            }
+            Verdict::Over { outcome, text, error } => self.end(now, id, outcome, text, error, out),
+        }
+    }
+
+    pub(crate) fn end(
+        &mut self,
+        now: Now,
+        turn: TurnId,
+        outcome: Outcome,
+        text: Option<String>,
+        error: Option<String>,
+        out: &mut Vec<Effect>,
+    ) {
+        self.close_prompts(now, "the turn ended", out);
+        let stop = self.live.progress.stop.take();
+        self.live.shells_linger = stop.is_some_and(|s| s.shells > 0);
+        self.fact(now, Fact::Ended { turn, outcome, text, error: error.clone() }, out);
+        out.push(Effect::Disarm(Timer::Settle(turn)));
+        out.push(Effect::Disarm(Timer::Confirm(turn)));
+        out.push(Effect::Disarm(Timer::Quiet(turn)));
+        if self.live.progress.turn == Some(turn) {
+            self.live.progress = Progress::default();
+            self.live.typed = false;
+            out.push(Effect::WatchOutput(false));
+        }
+        if matches!(outcome, Outcome::Interrupted | Outcome::Lost) {
+            self.doubt_composer(out);
+        }
+        self.answer_sends(turn, outcome, error, out);
+        let done = |(request, _): (RequestId, TurnId)| Effect::Done { request, result: Ok(()) };
+        out.extend(self.live.interrupts.extract_if(.., |(_, t)| *t == turn).map(done));
+    }
+
+    fn fired(&mut self, now: Now, timer: Timer, out: &mut Vec<Effect>) {
+        match timer {
+            Timer::Confirm(turn) => self.confirm_expired(now, turn, out),
+            Timer::Settle(turn) if self.live.progress.turn == Some(turn) => {
+                self.note(Source::Dsx, now.ms, "waited for a second signal".to_owned());
+                self.live.progress.waited = true;
+            }
+            Timer::Quiet(turn) if self.live.progress.turn == Some(turn) => self.quiet_expired(out),
+            Timer::Composer => self.composer_expired(now, out),
+            Timer::Settle(_) | Timer::Quiet(_) => {}
+        }
+    }
+
+    fn recovered(&mut self, now: Now, recovery: Recovery, out: &mut Vec<Effect>) {
+        if self.durable.exit.is_some() {
+            return;
+        }
+        self.note(Source::Dsx, now.ms, "the supervisor was restarted".to_owned());
+        if !self.durable.ready && self.durable.pid.is_some() && self.durable.spec.cli != Cli::Command {
+            self.look_at_start(false, out);
+        }
+        self.recover_delivery(now, recovery, out);
+    }
+}

@@ -1,0 +1,75 @@
+use serde::{Deserialize, Serialize};
+
+/// What kind of program a session runs, and so how it is driven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cli {
+    Claude,
+    Demo,
+    Command,
+}
+
+impl Cli {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Claude => "claude",
+            Self::Demo => "demo",
+            Self::Command => "command",
+        }
+    }
+}
+
+/// Whether the agent asks before it acts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Unattended: nothing is asked, start-up dialogs are settled by dsx.
+    #[default]
+    Native,
+    /// Each permission is a prompt.
+    Ask,
+}
+
+impl Mode {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Native => "native",
+            Self::Ask => "ask",
+        }
+    }
+}
+
+/// What a session was asked to be; fixed when it is created.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Spec {
+    pub id: String,
+    pub cli: Cli,
+    /// What runs, for people; the environment and the secrets in it are never part of it.
+    pub command: Vec<String>,
+    /// Absolute working directory, for people.
+    pub path: String,
+    pub mode: Mode,
+    #[serde(default)]
+    pub model: Option<String>,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub group: Option<String>,
+    /// Milliseconds since 1970.
+    pub created_at: u64,
+    /// `user`, or the id of the session that asked.
+    pub creator: String,
+    /// How many sessions stand between it and the user: 0 for the user's own.
+    #[serde(default)]
+    pub depth: u32,
+    /// The agent's own id of the conversation, where dsx chose it.
+    #[serde(default)]
+    pub conversation: Option<String>,
+    /// The version the agent's program gave, where it matters.
+    #[serde(default)]
+    pub agent_version: Option<String>,
+    /// The session's own directory: settings, spool, messages.
+    pub dir: String,
+}
