@@ -45,7 +45,7 @@ impl Session {
             }
         };
         if let Some((path, text)) = routed.file {
-            out.push(Effect::WriteMessage { path, text });
+            out.push(Effect::WriteMessage { turn, path, text });
         }
         let fact = Fact::Queued {
             turn,
@@ -164,6 +164,13 @@ impl Session {
             out.push(Effect::Arm { timer: Timer::Confirm(turn), after_ms: CONFIRM_RECOVERED_MS });
         } else {
             let error = format!("it could not be typed: {error}");
+            self.end(now, turn, Outcome::Lost, None, Some(error), out);
+        }
+    }
+
+    pub(crate) fn message_failed(&mut self, now: Now, turn: TurnId, error: &str, out: &mut Vec<Effect>) {
+        if self.durable.turn(turn).is_some_and(|t| !t.is_over()) {
+            let error = format!("its file could not be written: {error}");
             self.end(now, turn, Outcome::Lost, None, Some(error), out);
         }
     }

@@ -110,6 +110,8 @@ pub enum Input {
         submitted: bool,
         error: String,
     },
+    /// The file of a message could not be written.
+    MessageFailed { turn: TurnId, error: String },
     /// Answer to [`Effect::Look`].
     Looked(ScreenText),
     /// Answer to [`Effect::Capture`].

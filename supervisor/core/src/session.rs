@@ -109,6 +109,7 @@ impl Session {
             Input::TypeFailed { turn, submitted, error } => {
                 self.type_failed(now, turn, submitted, &error, out);
             }
+            Input::MessageFailed { turn, error } => self.message_failed(now, turn, &error, out),
             Input::Looked(screen) => self.looked(now, &screen, out),
             Input::Captured { turn, text } => {
                 if self.live.progress.turn == Some(turn) {

@@ -70,6 +70,12 @@ pub struct Spec {
     /// The version the agent's program gave, where it matters.
     #[serde(default)]
     pub agent_version: Option<String>,
+    /// The agent's own configuration directory, where its session files are.
+    #[serde(default)]
+    pub agent_home: Option<String>,
+    /// Names the call that created it: a repeat finds this session.
+    #[serde(default)]
+    pub key: Option<String>,
     /// The session's own directory: settings, spool, messages.
     pub dir: String,
 }

@@ -1,0 +1,249 @@
+//! Which sessions there are. One task owns the map; it decides names, limits and rights, quickly, and never
+//! waits for a session.
+
+use std::collections::BTreeMap;
+
+use dsx_core::{Caller, Exit, Resolution, admit, may_drive, pick_name, resolve};
+use dsx_protocol::{ErrorKind, Summary, WireError};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::session::{Command, MAILBOX, SessionHandle};
+
+/// Questions that may wait for the registry.
+const QUEUE: usize = 1_024;
+
+/// A place for a session that is about to be: what its task needs to be reached.
+#[derive(Debug)]
+pub struct Reserved {
+    pub id: String,
+    pub depth: u32,
+    pub handle: SessionHandle,
+    pub mailbox: mpsc::Receiver<Command>,
+    pub summary: watch::Sender<Summary>,
+}
+
+/// What a reservation comes to.
+#[derive(Debug)]
+pub enum Reservation {
+    New(Box<Reserved>),
+    /// The same call was made before; this is what it created.
+    Repeat(SessionHandle),
+}
+
+/// A process and the leader of the session it is in, as the kernel has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ancestor {
+    pub pid: u32,
+    pub sid: u32,
+}
+
+enum Message {
+    Identify { line: Vec<Ancestor>, answer: oneshot::Sender<Caller> },
+    Reserve { caller: Caller, key: Option<String>, seed: u64, answer: oneshot::Sender<Result<Reservation, WireError>> },
+    Adopt { id: String, creator: String, depth: u32, key: Option<String>, answer: oneshot::Sender<Reserved> },
+    Find { typed: String, caller: Caller, answer: oneshot::Sender<Result<SessionHandle, WireError>> },
+    List { caller: Caller, answer: oneshot::Sender<Vec<SessionHandle>> },
+    Gone { id: String, answer: oneshot::Sender<()> },
+    Exited { id: String, exit: Exit },
+}
+
+/// A handle on the registry's task; clones share it.
+#[derive(Debug, Clone)]
+pub struct Registry {
+    messages: mpsc::Sender<Message>,
+}
+
+fn stopping() -> WireError {
+    WireError::new(ErrorKind::Unavailable, "the supervisor is stopping").hint("run the command again")
+}
+
+impl Registry {
+    /// `limit` is how many live sessions one creator may have.
+    #[must_use]
+    pub fn start(limit: usize, keeper_pid: u32) -> Self {
+        let (messages, queue) = mpsc::channel(QUEUE);
+        let state = State { limit, keeper_pid, sessions: BTreeMap::new() };
+        tokio::spawn(state.run(queue));
+        Self { messages }
+    }
+
+    /// Who a process is, by its ancestors, nearest first.
+    pub async fn identify(&self, line: Vec<Ancestor>) -> Caller {
+        self.ask(|answer| Message::Identify { line, answer }).await.unwrap_or(Caller::Stray)
+    }
+
+    pub async fn reserve(
+        &self,
+        caller: Caller,
+        key: Option<String>,
+        seed: u64,
+    ) -> Result<Reservation, WireError> {
+        self.ask(|answer| Message::Reserve { caller, key, seed, answer }).await.ok_or_else(stopping)?
+    }
+
+    /// A session that was there before this supervisor.
+    pub async fn adopt(
+        &self,
+        id: String,
+        creator: String,
+        depth: u32,
+        key: Option<String>,
+    ) -> Option<Reserved> {
+        self.ask(|answer| Message::Adopt { id, creator, depth, key, answer }).await
+    }
+
+    /// The session a typed id means, if the caller may drive it.
+    pub async fn find(&self, typed: String, caller: Caller) -> Result<SessionHandle, WireError> {
+        self.ask(|answer| Message::Find { typed, caller, answer }).await.ok_or_else(stopping)?
+    }
+
+    /// The sessions the caller may see.
+    pub async fn list(&self, caller: Caller) -> Vec<SessionHandle> {
+        self.ask(|answer| Message::List { caller, answer }).await.unwrap_or_default()
+    }
+
+    /// Returns when the id is free again.
+    pub async fn gone(&self, id: &str) {
+        let id = id.to_owned();
+        let _ = self.ask(|answer| Message::Gone { id, answer }).await;
+    }
+
+    pub async fn exited(&self, id: String, exit: Exit) {
+        // The supervisor is ending: the keeper tells the next one.
+        let _ = self.messages.send(Message::Exited { id, exit }).await;
+    }
+
+    async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Option<T> {
+        let (answer, reply) = oneshot::channel();
+        self.messages.send(message(answer)).await.ok()?;
+        reply.await.ok()
+    }
+}
+
+struct Entry {
+    handle: SessionHandle,
+    creator: String,
+    depth: u32,
+    key: Option<String>,
+}
+
+struct State {
+    limit: usize,
+    keeper_pid: u32,
+    sessions: BTreeMap<String, Entry>,
+}
+
+impl State {
+    async fn run(mut self, mut queue: mpsc::Receiver<Message>) {
+        while let Some(message) = queue.recv().await {
+            self.handle(message);
+        }
+    }
+
+    /// Whoever asked may have gone meanwhile; that is no error.
+    fn handle(&mut self, message: Message) {
+        match message {
+            Message::Identify { line, answer } => drop(answer.send(self.identify(&line))),
+            Message::Reserve { caller, key, seed, answer } => {
+                drop(answer.send(self.reserve(&caller, key, seed)));
+            }
+            Message::Adopt { id, creator, depth, key, answer } => {
+                drop(answer.send(self.insert(id, creator, depth, key)));
+            }
+            Message::Find { typed, caller, answer } => drop(answer.send(self.find(&typed, &caller))),
+            Message::List { caller, answer } => {
+                let seen = |e: &&Entry| may_drive(&caller, &e.handle.id, &self.line(&e.handle.id)).is_ok();
+                drop(answer.send(self.sessions.values().filter(seen).map(|e| e.handle.clone()).collect()));
+            }
+            Message::Gone { id, answer } => {
+                self.sessions.remove(&id);
+                drop(answer.send(()));
+            }
+            Message::Exited { id, exit } => {
+                if let Some(entry) = self.sessions.get(&id) {
+                    // The mailbox is bounded, and an exit must not be lost for want of a place.
+                    let mailbox = entry.handle.mailbox.clone();
+                    tokio::spawn(async move { drop(mailbox.send(Command::Exited(exit)).await) });
+                }
+            }
+        }
+    }
+
+    fn identify(&self, line: &[Ancestor]) -> Caller {
+        for ancestor in line {
+            let owner = self.sessions.values().find(|e| {
+                let pid = e.handle.summary.borrow().pid;
+                pid.is_some() && (pid == Some(ancestor.pid) || pid == Some(ancestor.sid))
+            });
+            if let Some(entry) = owner {
+                return Caller::Session { id: entry.handle.id.clone(), depth: entry.depth };
+            }
+            if ancestor.pid == self.keeper_pid {
+                return Caller::Stray;
+            }
+        }
+        Caller::User
+    }
+
+    fn reserve(
+        &mut self,
+        caller: &Caller,
+        key: Option<String>,
+        seed: u64,
+    ) -> Result<Reservation, WireError> {
+        let repeat = self.sessions.values().find(|e| key.is_some() && e.key == key);
+        if let Some(entry) = repeat {
+            return Ok(Reservation::Repeat(entry.handle.clone()));
+        }
+        let name = caller.name();
+        let live = |e: &&Entry| e.creator == name && e.handle.summary.borrow().status != "exited";
+        let depth = admit(caller, self.sessions.values().filter(live).count(), self.limit)?;
+        let id = pick_name(seed, |id| self.sessions.contains_key(id));
+        Ok(Reservation::New(Box::new(self.insert(id, name.to_owned(), depth, key))))
+    }
+
+    fn insert(&mut self, id: String, creator: String, depth: u32, key: Option<String>) -> Reserved {
+        let (sender, mailbox) = mpsc::channel(MAILBOX);
+        let first = Summary {
+            id: id.clone(),
+            creator: creator.clone(),
+            status: "starting".to_owned(),
+            ..Summary::default()
+        };
+        let (summary, seen) = watch::channel(first);
+        let handle = SessionHandle { id: id.clone(), mailbox: sender, summary: seen };
+        let entry = Entry { handle: handle.clone(), creator, depth, key };
+        self.sessions.insert(id.clone(), entry);
+        Reserved { id, depth, handle, mailbox, summary }
+    }
+
+    fn find(&self, typed: &str, caller: &Caller) -> Result<SessionHandle, WireError> {
+        let id = match resolve(typed, self.sessions.keys().map(String::as_str)) {
+            Resolution::One(id) => id,
+            Resolution::None => {
+                let what = format!("there is no session '{typed}'");
+                return Err(WireError::new(ErrorKind::NoSession, what).hint("see 'dsx list -a'"));
+            }
+            Resolution::Several(ids) => {
+                let what = format!("'{typed}' fits several sessions: {}", ids.join(", "));
+                return Err(WireError::new(ErrorKind::NoSession, what).hint("give more of the id"));
+            }
+        };
+        may_drive(caller, &id, &self.line(&id))?;
+        self.sessions
+            .get(&id)
+            .map(|e| e.handle.clone())
+            .ok_or_else(|| WireError::new(ErrorKind::NoSession, format!("there is no session '{id}'")))
+    }
+
+    /// A session's creators, nearest first.
+    fn line(&self, id: &str) -> Vec<String> {
+        let mut line: Vec<String> = Vec::new();
+        let mut at = id.to_owned();
+        while let Some(entry) = self.sessions.get(&at).filter(|e| !line.contains(&e.creator)) {
+            at.clone_from(&entry.creator);
+            line.push(at.clone());
+        }
+        line
+    }
+}

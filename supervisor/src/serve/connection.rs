@@ -1,0 +1,256 @@
+//! One client: frames in, requests to where they belong, frames out.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dsx_core::{Caller, WaiterId};
+use dsx_protocol::{
+    Decoder, ErrorKind, Frame, Hello, Kind, Reply, Request, Resize, Sessions, WireError, agree, body, decode, encode,
+};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use super::ancestry::line_of;
+use super::reply::{OUTBOX, ReplyTo};
+use crate::session::{Command, Services, SessionHandle};
+use crate::supervise::Control;
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+pub(super) async fn serve(stream: UnixStream, pid: Option<u32>, services: Services, control: Control) {
+    let (mut reader, writer) = stream.into_split();
+    let (outbox, queue) = mpsc::channel(OUTBOX);
+    let writing = tokio::spawn(write(writer, queue));
+    let mut connection = Connection {
+        pid,
+        services,
+        control: control.clone(),
+        outbox,
+        greeted: false,
+        caller: None,
+        waits: Vec::new(),
+        viewing: Vec::new(),
+    };
+    let mut decoder = Decoder::new();
+    let mut buffer = vec![0; 64 * 1024];
+    'reading: while let Ok(read @ 1..) = reader.read(&mut buffer).await {
+        decoder.push(buffer.get(..read).unwrap_or_default());
+        loop {
+            match decoder.next_frame() {
+                Ok(Some(frame)) => {
+                    if !connection.frame(frame).await {
+                        break 'reading;
+                    }
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    connection.refuse(0, WireError::new(ErrorKind::Usage, error.to_string()));
+                    break 'reading;
+                }
+            }
+        }
+    }
+    connection.leave();
+    drop(connection);
+    // What is in the outbox is still written; a client that reads nothing ends it by closing.
+    let _ = writing.await;
+    control.connection_closed();
+}
+
+async fn write(mut writer: OwnedWriteHalf, mut queue: mpsc::Receiver<Vec<u8>>) {
+    while let Some(mut bytes) = queue.recv().await {
+        while let Ok(more) = queue.try_recv() {
+            bytes.extend_from_slice(&more);
+            if bytes.len() > 256 * 1024 {
+                break;
+            }
+        }
+        if writer.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+}
+
+struct Connection {
+    pid: Option<u32>,
+    services: Services,
+    control: Control,
+    outbox: mpsc::Sender<Vec<u8>>,
+    greeted: bool,
+    /// Found out once, when it is first needed.
+    caller: Option<Caller>,
+    waits: Vec<(SessionHandle, WaiterId)>,
+    /// Attached terminals: the channel, the viewer's number, the session.
+    viewing: Vec<(u32, u64, SessionHandle)>,
+}
+
+impl Connection {
+    /// False when the connection is to be closed.
+    async fn frame(&mut self, frame: Frame) -> bool {
+        match frame.kind {
+            Kind::Hello => self.hello(&frame.body),
+            _ if !self.greeted => {
+                self.refuse(frame.channel, WireError::new(ErrorKind::Usage, "the first frame must be a hello"));
+                false
+            }
+            Kind::Request => {
+                match decode::<Request>(&frame.body) {
+                    Ok(request) => self.request(request, frame.channel).await,
+                    Err(error) => {
+                        self.refuse(frame.channel, WireError::new(ErrorKind::Usage, error.to_string()));
+                    }
+                }
+                true
+            }
+            Kind::Input => {
+                if let Some((_, viewer, handle)) = self.viewing.iter().find(|(c, ..)| *c == frame.channel) {
+                    // A session that is swamped loses keys rather than slowing others.
+                    let _ = handle.put(Command::Input(*viewer, frame.body));
+                }
+                true
+            }
+            // A kind of a newer client: skipped whole.
+            Kind::Reply | Kind::Error | Kind::Event | Kind::Output | Kind::Unknown(_) => true,
+        }
+    }
+
+    fn hello(&mut self, bytes: &[u8]) -> bool {
+        let ours = Hello::ours();
+        let theirs = match decode::<Hello>(bytes) {
+            Ok(hello) => hello,
+            Err(error) => {
+                self.refuse(0, WireError::new(ErrorKind::Usage, error.to_string()));
+                return false;
+            }
+        };
+        if agree(&ours, &theirs).is_none() {
+            let what = format!(
+                "dsx {} speaks protocol {} to {}, the supervisor (dsx {}) speaks {} to {}",
+                theirs.version, theirs.min, theirs.max, ours.version, ours.min, ours.max
+            );
+            let error = WireError::new(ErrorKind::Unavailable, what).hint("run 'dsx supervisor restart'");
+            self.refuse(0, error);
+            return false;
+        }
+        self.greeted = true;
+        if let Ok(frame) = body(&ours).and_then(|b| encode(Kind::Hello, 0, &b)) {
+            // The outbox is empty at the first frame.
+            let _ = self.outbox.try_send(frame);
+        }
+        true
+    }
+
+    fn refuse(&self, channel: u32, error: WireError) {
+        ReplyTo::new(self.outbox.clone(), channel).answer(Err(error));
+    }
+
+    async fn caller(&mut self) -> Caller {
+        if let Some(caller) = &self.caller {
+            return caller.clone();
+        }
+        let line = self.pid.map(line_of).unwrap_or_default();
+        let caller = self.services.registry.identify(line).await;
+        self.caller = Some(caller.clone());
+        caller
+    }
+
+    async fn request(&mut self, request: Request, channel: u32) {
+        let to = ReplyTo::new(self.outbox.clone(), channel);
+        if let Err(error) = self.route(request, channel, to.clone()).await {
+            to.answer(Err(error));
+        }
+    }
+
+    async fn route(&mut self, request: Request, channel: u32, to: ReplyTo) -> Result<(), WireError> {
+        match request {
+            Request::Create(create) => {
+                let caller = self.caller().await;
+                tokio::spawn(crate::session::create(self.services.clone(), caller, create, to));
+                Ok(())
+            }
+            Request::List(list) => {
+                let caller = self.caller().await;
+                to.answer(Ok(Reply::Sessions(self.list(caller, list.all).await)));
+                Ok(())
+            }
+            Request::Wait(wait) => {
+                let handle = self.find(&wait.session).await?;
+                let waiter = WaiterId(NEXT.fetch_add(1, Ordering::Relaxed));
+                handle.put(Command::Wait(waiter, wait, to))?;
+                self.waits.push((handle, waiter));
+                Ok(())
+            }
+            Request::Attach(attach) => {
+                let handle = self.find(&attach.session).await?;
+                let viewer = NEXT.fetch_add(1, Ordering::Relaxed);
+                handle.put(Command::Attach { viewer, attach, to })?;
+                self.viewing.push((channel, viewer, handle));
+                Ok(())
+            }
+            Request::Resize(Resize { cols, rows }) => {
+                let (_, viewer, handle) =
+                    self.viewing.iter().find(|(c, ..)| *c == channel).ok_or_else(not_attached)?;
+                handle.put(Command::Resize(*viewer, cols, rows))
+            }
+            Request::Supervisor(supervisor) => {
+                let caller = self.caller().await;
+                self.control.request(supervisor, caller, to);
+                Ok(())
+            }
+            Request::Hook(hook) => crate::hook::deliver(&self.services, self.pid, hook, to).await,
+            Request::Unknown => {
+                Err(WireError::new(ErrorKind::Usage, "the supervisor does not know this command")
+                    .hint("it is older than this dsx: run 'dsx supervisor restart'"))
+            }
+            other => {
+                let handle = self.find(session_of(&other)).await?;
+                handle.put(Command::Request(other, to))
+            }
+        }
+    }
+
+    async fn find(&mut self, typed: &str) -> Result<SessionHandle, WireError> {
+        let caller = self.caller().await;
+        self.services.registry.find(typed.to_owned(), caller).await
+    }
+
+    async fn list(&self, caller: Caller, all: bool) -> Sessions {
+        let handles = self.services.registry.list(caller).await;
+        let summaries = handles.iter().map(|h| h.summary.borrow().clone());
+        let shown = summaries.filter(|s| all || s.status != "exited");
+        Sessions { sessions: shown.collect(), warnings: self.control.warnings() }
+    }
+
+    /// Nobody is left to be told anything.
+    fn leave(&mut self) {
+        debug!(pid = self.pid, "a client left");
+        for (handle, waiter) in self.waits.drain(..) {
+            // A session whose mailbox is full settles the waiter into a closed outbox instead.
+            let _ = handle.put(Command::Unwait(waiter));
+        }
+        for (_, viewer, handle) in self.viewing.drain(..) {
+            let _ = handle.put(Command::Left(viewer));
+        }
+    }
+}
+
+fn not_attached() -> WireError {
+    WireError::new(ErrorKind::Usage, "no terminal is attached on this channel")
+}
+
+fn session_of(request: &Request) -> &str {
+    match request {
+        Request::Send(r) => &r.session,
+        Request::Status(r) => &r.session,
+        Request::Explain(r) => &r.session,
+        Request::LastMessage(r) => &r.session,
+        Request::Screen(r) => &r.session,
+        Request::Keys(r) => &r.session,
+        Request::Interrupt(r) => &r.session,
+        Request::Logs(r) => &r.session,
+        Request::Kill(r) => &r.session,
+        _ => "",
+    }
+}

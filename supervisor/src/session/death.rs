@@ -1,0 +1,90 @@
+//! The end of a session: the program's, and what a `kill` does about it.
+
+use std::time::Duration;
+
+use dsx_core::{Exit, Input};
+use dsx_protocol::{ErrorKind, Killed, Reply, WireError};
+use nix::sys::signal::Signal;
+use tokio::time::timeout;
+use tracing::warn;
+
+use super::task::Task;
+use super::timers::Due;
+use crate::keeper::Scope;
+use crate::serve::ReplyTo;
+
+/// Between asking and forcing, where nobody says otherwise.
+const GRACE_MS: u64 = 3_000;
+/// How long the kernel may take to end what was killed.
+const FORCED: Duration = Duration::from_secs(10);
+
+/// A kill under way.
+pub(super) struct Killing {
+    pub to: Vec<ReplyTo>,
+}
+
+impl Task {
+    /// Hangs up and asks to end; forces after the grace. A second kill only waits for the first.
+    pub(super) async fn kill(&mut self, grace_ms: Option<u64>, to: ReplyTo) {
+        if let Some(killing) = &mut self.kill {
+            killing.to.push(to);
+            return;
+        }
+        self.kill = Some(Killing { to: vec![to] });
+        if self.core.durable().exit.is_some() {
+            self.remove().await;
+            return;
+        }
+        for signal in [Signal::SIGHUP, Signal::SIGTERM, Signal::SIGCONT] {
+            // It may be gone already, which its exit tells.
+            let _ = self.services.keeper.signal(&self.id, signal, Scope::Group).await;
+        }
+        self.timers.arm(Due::Grace, grace_ms.unwrap_or(GRACE_MS));
+    }
+
+    pub(super) async fn grace_over(&mut self) {
+        let forced = self.services.keeper.signal(&self.id, Signal::SIGKILL, Scope::Session);
+        if !timeout(FORCED, forced).await.is_ok_and(|sent| sent.is_ok()) {
+            warn!(session = %self.id, "the program could not be killed");
+        }
+    }
+
+    /// The program has ended and its output has been read.
+    pub(super) async fn exited(&mut self) {
+        let Some(exit) = self.ended.take() else { return };
+        self.timers.disarm(Due::Drain);
+        self.timers.disarm(Due::Grace);
+        self.input(Input::Exited(Exit { code: exit.code, signal: exit.signal })).await;
+        self.leave_viewers();
+        // What it left running in its terminal goes with it.
+        let leftovers = self.services.keeper.signal(&self.id, Signal::SIGKILL, Scope::Session);
+        let _ = timeout(FORCED, leftovers).await;
+        let _ = self.services.keeper.forget(&self.id).await;
+        self.typist = None;
+        self.master = None;
+        self.sources = None;
+        if self.kill.is_some() {
+            self.remove().await;
+        }
+    }
+
+    /// Forgets the session and everything of it.
+    pub(super) async fn remove(&mut self) {
+        self.services.pump.remove(self.pump_key);
+        let removed = self.store.remove(&self.id).await;
+        let dir = self.dir.clone();
+        // What cannot be deleted is found and deleted at the next start.
+        let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await;
+        self.services.registry.gone(&self.id).await;
+        self.over = true;
+        let exit_code = self.core.durable().exit.and_then(Exit::status);
+        for to in self.kill.take().into_iter().flat_map(|k| k.to) {
+            to.answer(match &removed {
+                Ok(()) => Ok(Reply::Killed(Killed { session: self.id.clone(), exit_code })),
+                Err(error) => {
+                    Err(WireError::new(ErrorKind::Failed, error.to_string()).session(&self.id))
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! Carrying out what the core decided, in its order.
+
+use std::collections::VecDeque;
+
+use dsx_core::{Effect, Fact, Input, Now, Timer};
+use dsx_protocol::{ErrorKind, Event, Reply, TurnId, WaitBound, WireError};
+use tracing::error;
+
+use super::task::Task;
+use super::timers::Due;
+use super::typist::Job;
+use crate::clock::now_ms;
+use crate::store::StoreError;
+
+impl Task {
+    /// Gives the core one input, and all those that carrying out its effects brings.
+    pub(super) async fn input(&mut self, input: Input) {
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            let mut effects = Vec::new();
+            let now = self.now();
+            self.core.handle(now, input, &mut effects);
+            self.carry_out(now, effects, &mut inputs).await;
+        }
+    }
+
+    pub(super) fn now(&self) -> Now {
+        Now { ms: now_ms(), output: self.log.end(), bracketed: self.terminal.bracketed_paste() }
+    }
+
+    /// Facts are durable before the first effect after them that anybody could see.
+    pub(super) async fn carry_out(&mut self, now: Now, effects: Vec<Effect>, inputs: &mut VecDeque<Input>) {
+        let mut facts = Vec::new();
+        let mut failed: Option<StoreError> = None;
+        for effect in effects {
+            if let Effect::Persist(fact) = effect {
+                self.follow_fact(&fact);
+                facts.push(fact);
+                continue;
+            }
+            if is_visible(&effect) && !facts.is_empty() {
+                failed = self.persist(now, std::mem::take(&mut facts)).await.err().or(failed);
+            }
+            match &failed {
+                Some(error) => self.perform_unstored(effect, error, inputs).await,
+                None => self.perform(effect, inputs).await,
+            }
+        }
+        // What is left is seen by nobody yet, but must not be lost either.
+        let _ = self.persist(now, facts).await;
+    }
+
+    pub(super) async fn persist(&mut self, now: Now, facts: Vec<Fact>) -> Result<(), StoreError> {
+        if facts.is_empty() {
+            return Ok(());
+        }
+        let stored = self.store.append(&self.id, now.ms, facts).await;
+        if let Err(error) = &stored {
+            error!(session = %self.id, %error, "facts could not be stored");
+        }
+        stored
+    }
+
+    fn follow_fact(&mut self, fact: &Fact) {
+        match fact {
+            Fact::Conversation { transcript: Some(path), .. } => {
+                if let Some(sources) = &self.sources {
+                    sources.follow(path);
+                }
+            }
+            Fact::Ended { .. } => self.cursor.done(),
+            _ => {}
+        }
+    }
+
+    async fn perform(&mut self, effect: Effect, inputs: &mut VecDeque<Input>) {
+        match effect {
+            Effect::Type { turn, script } => {
+                if !self.type_job(Job::Turn { turn, script }) {
+                    let error = "the terminal takes no input".to_owned();
+                    inputs.push_back(Input::TypeFailed { turn, submitted: false, error });
+                }
+            }
+            Effect::Press(script) => {
+                self.type_job(Job::Press(script));
+            }
+            Effect::Look { quiet_ms, fresh } => self.look(quiet_ms, fresh),
+            Effect::Foreground => inputs.push_back(self.foreground()),
+            Effect::Capture { turn, from } => {
+                inputs.push_back(Input::Captured { turn, text: self.capture(turn, from) });
+            }
+            Effect::WatchOutput(on) => self.watches_output = on,
+            Effect::Arm { timer, after_ms } => self.arm(timer, after_ms),
+            Effect::Disarm(timer) => self.timers.disarm(Due::Core(timer)),
+            Effect::Sent { request, result } => {
+                if let Some(to) = self.requests.remove(&request) {
+                    to.answer(result.map(Reply::Sent));
+                }
+            }
+            Effect::Done { request, result } => {
+                if let Some(to) = self.requests.remove(&request) {
+                    to.answer(result.map(|()| Reply::Done));
+                }
+            }
+            Effect::Bound { waiter, turn } => {
+                if let Some(to) = self.waiters.get(&waiter) {
+                    to.event(&Event::WaitBound(WaitBound { session: self.id.clone(), turn }));
+                }
+            }
+            Effect::Settle { waiter, result } => {
+                if let Some(to) = self.waiters.remove(&waiter) {
+                    to.answer(result.map(Reply::Settled));
+                }
+            }
+            Effect::WriteMessage { turn, path, text } => inputs.extend(Self::write_message(turn, path, text).await),
+            Effect::Changed => self.publish(),
+            Effect::Persist(_) => {}
+        }
+    }
+
+    /// The disk is full, or gone: nothing is done that a restart would not know of.
+    async fn perform_unstored(&mut self, effect: Effect, error: &StoreError, inputs: &mut VecDeque<Input>) {
+        let refusal = || WireError::new(ErrorKind::Failed, error.to_string()).session(&self.id);
+        match effect {
+            Effect::Type { turn, .. } => {
+                let error = error.to_string();
+                inputs.push_back(Input::TypeFailed { turn, submitted: false, error });
+            }
+            Effect::Sent { request, .. } => {
+                if let Some(to) = self.requests.remove(&request) {
+                    to.answer(Err(refusal()));
+                }
+            }
+            other => self.perform(other, inputs).await,
+        }
+    }
+
+    /// A timer that runs is not set back by the same decision made again.
+    fn arm(&mut self, timer: Timer, after_ms: u64) {
+        let due = Due::Core(timer);
+        if matches!(timer, Timer::Settle(_)) && self.timers.is_armed(due) {
+            return;
+        }
+        self.timers.arm(due, after_ms);
+    }
+
+    pub(super) fn type_job(&mut self, job: Job) -> bool {
+        self.typist.as_ref().is_some_and(|t| t.put(job))
+    }
+
+    async fn write_message(turn: TurnId, path: String, text: String) -> Option<Input> {
+        let write = move || crate::files::write_private(path.as_ref(), text.as_bytes());
+        let error = tokio::task::spawn_blocking(write).await.ok()?.err()?;
+        Some(Input::MessageFailed { turn, error: error.to_string() })
+    }
+}
+
+/// Whether somebody outside could see it, and so has to find its facts stored.
+fn is_visible(effect: &Effect) -> bool {
+    !matches!(effect, Effect::Arm { .. } | Effect::Disarm(_) | Effect::WatchOutput(_) | Effect::Look { .. })
+}

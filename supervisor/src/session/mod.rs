@@ -1,0 +1,78 @@
+//! One session, run by one task that owns everything of it: the core, the screen, the log's reader, the
+//! timers. Nothing of a session is shared with another and there is no lock: others put [`Command`]s into its
+//! bounded mailbox and read its published [`Summary`].
+//!
+//! ```text
+//!  connections, keeper, hooks ──Command──▶ ┌───────┐ ──Effect──▶ store, typist, sources, timers
+//!  pump ── log ── doorbell ───────────────▶│ task  │ ──Reply───▶ connections' outboxes (never waited for)
+//!  timers ────────────────────────────────▶└───────┘ ──Summary─▶ list
+//! ```
+
+mod birth;
+mod death;
+mod effects;
+mod output;
+mod requests;
+mod sources;
+mod task;
+mod timers;
+mod typist;
+mod viewers;
+
+use dsx_core::{Evidence, Exit, Source, WaiterId};
+use dsx_protocol::{ErrorKind, Request, Summary, Wait, WireError};
+use tokio::sync::{mpsc, watch};
+
+use crate::serve::ReplyTo;
+
+pub use birth::{Adopted, NewSession, adopt, create};
+
+/// Commands that may wait for a session; one more is refused, nobody waits for a place.
+pub const MAILBOX: usize = 512;
+
+/// Something for a session's task to do.
+#[derive(Debug)]
+pub enum Command {
+    Request(Request, ReplyTo),
+    /// A wait, with the name by which it can be given up.
+    Wait(WaiterId, Wait, ReplyTo),
+    Unwait(WaiterId),
+    /// Answer once the agent takes input, asks something, or has ended.
+    WhenReady(ReplyTo),
+    /// Sources said these, in this order.
+    Said(Vec<(Source, u64, Evidence)>),
+    /// A hook's report; the sender is known to be the agent's own child.
+    Hook { at: u64, key: String, payload: Vec<u8>, to: Option<ReplyTo> },
+    Exited(Exit),
+    /// Bytes typed by a viewer, by its connection's number and channel.
+    Input(u64, Vec<u8>),
+    /// A viewer's terminal changed its size, or the viewer left.
+    Resize(u64, u16, u16),
+    Left(u64),
+    Attach { viewer: u64, attach: dsx_protocol::Attach, to: ReplyTo },
+}
+
+/// How the rest of the supervisor reaches a session.
+#[derive(Debug, Clone)]
+pub struct SessionHandle {
+    pub id: String,
+    pub mailbox: mpsc::Sender<Command>,
+    pub summary: watch::Receiver<Summary>,
+}
+
+impl SessionHandle {
+    /// Puts a command into the mailbox; a full one is an error, not a wait.
+    pub fn put(&self, command: Command) -> Result<(), WireError> {
+        self.mailbox.try_send(command).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => {
+                WireError::new(ErrorKind::Refused, format!("session {} is busy", self.id))
+                    .hint("try again in a moment")
+                    .session(&self.id)
+            }
+            mpsc::error::TrySendError::Closed(_) => {
+                WireError::new(ErrorKind::NoSession, format!("session {} is gone", self.id))
+                    .hint("see 'dsx list'")
+            }
+        })
+    }
+}

@@ -1,0 +1,127 @@
+//! What the program prints: from the log into the screen, and what is read out of it on the way.
+
+use dsx_core::adapter::read_osc7501;
+use dsx_core::{Evidence, Input, ScreenText, Source};
+use dsx_protocol::TurnId;
+use tokio::time::{Duration, Instant};
+
+use super::task::{DRAIN_MS, Task};
+use super::timers::Due;
+use crate::clock::now_ms;
+use crate::log::{Recording, advance};
+use crate::screen::TermEvent;
+
+/// Bytes of a command's output that become the text of its turn.
+const CAPTURE: u64 = 1024 * 1024;
+
+/// A look at the screen that waits for quiet.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Looking {
+    quiet: Duration,
+    /// Only after output past this offset.
+    after: Option<u64>,
+}
+
+impl Task {
+    /// Folds what has come, one bounded piece; what is left rings the bell again.
+    pub(super) async fn fold(&mut self) {
+        let before = self.terminal.offset();
+        let mut events = Vec::new();
+        let after = advance(&mut self.terminal, &self.log, u64::MAX, Recording::Yes, &mut events);
+        if after == before {
+            if self.output_ended() {
+                self.exited().await;
+            }
+            return;
+        }
+        if after < self.log.end() || self.ended.is_some() {
+            self.output.notify_one();
+        }
+        self.show_viewers();
+        for event in events {
+            self.event(event).await;
+        }
+        self.pumped.processed(after);
+        self.cursor.set_processed(after);
+        self.output_seen.send_replace(after);
+        if self.watches_output {
+            self.input(Input::Output).await;
+        }
+        self.rearm_look();
+    }
+
+    async fn event(&mut self, event: TermEvent) {
+        let evidence = match event {
+            TermEvent::Reply(bytes) => {
+                if let Some(typist) = &self.typist {
+                    typist.answer(bytes);
+                }
+                return;
+            }
+            TermEvent::Osc7501(payload) => read_osc7501(&payload).map(|e| (Source::Osc7501, e)),
+            TermEvent::Osc133(b'D', _) => Some((Source::Osc133, Evidence::CommandDone)),
+            _ => None,
+        };
+        if let Some((source, evidence)) = evidence {
+            self.input(Input::Said { source, at: now_ms(), evidence }).await;
+        }
+    }
+
+    pub(super) fn look(&mut self, quiet_ms: u64, fresh: bool) {
+        let after = fresh.then(|| self.terminal.offset());
+        self.looking = Some(Looking { quiet: Duration::from_millis(quiet_ms), after });
+        if !fresh {
+            self.timers.arm(Due::Look, quiet_ms);
+        }
+    }
+
+    /// Output came: the quiet that a look waits for begins anew.
+    fn rearm_look(&mut self) {
+        let offset = self.terminal.offset();
+        if let Some(looking) = self.looking.filter(|l| l.after.is_none_or(|after| offset > after)) {
+            self.timers.arm_at(Due::Look, Instant::now() + looking.quiet);
+        }
+    }
+
+    pub(super) async fn looked(&mut self) {
+        if self.looking.take().is_some() {
+            let shown = self.terminal.contents();
+            let screen = ScreenText {
+                lines: shown.lines,
+                cursor_row: shown.cursor.row,
+                cursor_col: shown.cursor.col,
+            };
+            self.input(Input::Looked(screen)).await;
+        }
+    }
+
+    /// Whether the program itself, and not something it runs, has its terminal.
+    pub(super) fn foreground(&self) -> Input {
+        let group = self.master.as_ref().and_then(|m| nix::unistd::tcgetpgrp(m).ok());
+        let group = group.and_then(|g| u32::try_from(g.as_raw()).ok());
+        let own = group.is_some() && group == self.core.durable().pid;
+        Input::Said { source: Source::Process, at: now_ms(), evidence: Evidence::Quiet { own } }
+    }
+
+    /// The plain text of a turn's output, without the echoed line that asked for it.
+    pub(super) fn capture(&self, turn: TurnId, from: u64) -> String {
+        let upto = self.terminal.offset();
+        let from = from.max(upto.saturating_sub(CAPTURE));
+        let asked = self.core.durable().turn(turn).map(|t| t.request.clone()).unwrap_or_default();
+        super::transcript::text_between(&self.log, from, upto, &asked)
+    }
+
+    fn output_ended(&self) -> bool {
+        self.ended.is_some() && self.pumped.at_end() && self.terminal.offset() >= self.log.end()
+    }
+
+    /// The keeper says that the program has ended. Its last output is read first.
+    pub(super) async fn program_ended(&mut self, exit: dsx_core::Exit) {
+        self.ended = Some(exit);
+        if self.output_ended() {
+            self.exited().await;
+        } else {
+            self.timers.arm(Due::Drain, DRAIN_MS);
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! What clients ask of one session.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use dsx_core::adapter::{key_bytes, read_hook};
+use dsx_core::{Input, RequestId, SendRequest, Source, Until, WaiterId};
+use dsx_protocol::{
+    Created, ErrorKind, Event, Keys, LastMessage, LogChunk, Logs, Messages, Reply, Request, Screen, ScreenReply,
+    Settled, Wait, WireError,
+};
+use serde_bytes::ByteBuf;
+
+use super::task::Task;
+use super::typist::Job;
+use crate::clock::now_ms;
+use crate::hook::unspool;
+use crate::log::history;
+use crate::screen::plain;
+use crate::serve::ReplyTo;
+
+/// Bytes of output in one piece of a log.
+const LOG_PIECE: usize = 128 * 1024;
+/// Rows of history that one request may have.
+const HISTORY: u32 = 50_000;
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+impl Task {
+    pub(super) async fn request(&mut self, request: Request, to: ReplyTo) {
+        match request {
+            Request::Send(send) => {
+                let send = SendRequest {
+                    text: send.text,
+                    key: send.key,
+                    queue: send.queue,
+                    command: send.command,
+                };
+                let request = self.owe(to);
+                self.input(Input::Send { request, send }).await;
+            }
+            Request::Interrupt(_) => {
+                let request = self.owe(to);
+                self.input(Input::Interrupt { request }).await;
+            }
+            Request::Status(_) => to.answer(Ok(Reply::Status(self.core.status()))),
+            Request::Explain(_) => to.answer(Ok(Reply::Explained(self.core.explain()))),
+            Request::LastMessage(last) => to.answer(self.last_message(&last).await.map(Reply::Messages)),
+            Request::Screen(screen) => to.answer(Ok(Reply::Screen(self.screen(&screen)))),
+            Request::Keys(keys) => to.answer(self.keys(&keys).map(|()| Reply::Done)),
+            Request::Kill(kill) => self.kill(kill.grace_ms, to).await,
+            Request::Logs(logs) => self.logs(&logs, &to),
+            other => {
+                let what = format!("a session cannot answer this request ({other:?})");
+                to.answer(Err(WireError::new(ErrorKind::Usage, what)));
+            }
+        }
+    }
+
+    /// Notes whom the core's reply is for.
+    fn owe(&mut self, to: ReplyTo) -> RequestId {
+        let request = RequestId(NEXT.fetch_add(1, Ordering::Relaxed));
+        self.requests.insert(request, to);
+        request
+    }
+
+    pub(super) async fn wait(&mut self, waiter: WaiterId, wait: Wait, to: ReplyTo) {
+        let until = match wait.until.as_deref() {
+            None | Some("ended") => Until::Ended,
+            Some("idle") => Until::Idle,
+            Some("waiting") => Until::Waiting,
+            Some("exited") => Until::Exited,
+            Some(other) => {
+                let what = format!("'{other}' cannot be waited for");
+                to.answer(Err(WireError::new(ErrorKind::Usage, what).hint("use idle, ended, waiting or exited")));
+                return;
+            }
+        };
+        let forgotten = wait.turn.filter(|t| until == Until::Ended && self.core.durable().turn(*t).is_none());
+        if let Some(turn) = forgotten {
+            // It ended so long ago that only the store knows it.
+            if let Ok([message]) = self.store.messages(&self.id, Some(turn), 1).await.as_deref() {
+                let settled = Settled {
+                    session: self.id.clone(),
+                    turn: Some(turn),
+                    outcome: message.outcome.clone(),
+                    ..Settled::default()
+                };
+                to.answer(Ok(Reply::Settled(settled)));
+                return;
+            }
+        }
+        self.waiters.insert(waiter, to);
+        self.input(Input::Wait { waiter, turn: wait.turn, until }).await;
+    }
+
+    async fn last_message(&self, last: &LastMessage) -> Result<Messages, WireError> {
+        let id = &self.id;
+        let error = |kind, what: String| WireError::new(kind, what).session(id);
+        if let Some(turn) = last.turn.and_then(|t| self.core.durable().turn(t)).filter(|t| !t.is_over()) {
+            let what = format!("turn {} of session {id} has not ended", turn.id);
+            return Err(error(ErrorKind::Refused, what).hint(format!("wait for it: 'dsx wait {id}'")));
+        }
+        let messages = self
+            .store
+            .messages(id, last.turn, last.count.max(1))
+            .await
+            .map_err(|e| error(ErrorKind::Failed, e.to_string()))?;
+        if !messages.is_empty() {
+            return Ok(Messages { session: id.clone(), messages });
+        }
+        Err(match last.turn {
+            Some(turn) => error(ErrorKind::NoSession, format!("session {id} has no turn {turn}")),
+            None => error(ErrorKind::Failed, format!("session {id} has no ended turn yet"))
+                .hint(format!("send it something: 'dsx send {id} TEXT'")),
+        })
+    }
+
+    fn screen(&self, wanted: &Screen) -> ScreenReply {
+        let shown = self.terminal.contents();
+        let lines: Vec<Vec<u8>> = match wanted.ansi {
+            true => self.terminal.lines_ansi(),
+            false => shown.lines.iter().map(|l| l.clone().into_bytes()).collect(),
+        };
+        let rows = match wanted.history.min(HISTORY) {
+            0 => Vec::new(),
+            limit => history(&self.log, self.terminal.offset(), limit as usize),
+        };
+        let row = |row: String| if wanted.ansi { row } else { plain(&row) };
+        ScreenReply {
+            session: self.id.clone(),
+            rows: shown.rows,
+            cols: shown.cols,
+            cursor_row: shown.cursor.row,
+            cursor_col: shown.cursor.col,
+            cursor_visible: shown.cursor.visible,
+            title: shown.title,
+            alternate: shown.alternate,
+            complete: self.terminal.is_complete(),
+            lines: lines.into_iter().map(ByteBuf::from).collect(),
+            history: rows.into_iter().map(|r| ByteBuf::from(row(r).into_bytes())).collect(),
+        }
+    }
+
+    fn keys(&mut self, keys: &Keys) -> Result<(), WireError> {
+        let error = |kind, what: String| WireError::new(kind, what).session(&self.id);
+        if self.core.durable().exit.is_some() {
+            return Err(error(ErrorKind::Exited, format!("session {} has ended", self.id)));
+        }
+        let mut bytes = Vec::new();
+        for key in &keys.keys {
+            let pressed = key_bytes(key, self.terminal.application_cursor());
+            bytes.extend(pressed.map_err(|_| {
+                error(ErrorKind::Usage, format!("'{key}' is no key"))
+                    .hint("use tmux's names: Enter, Escape, C-c, M-x, Up, F1, …")
+            })?);
+        }
+        let busy = error(ErrorKind::Refused, format!("the input queue of session {} is full", self.id));
+        self.type_job(Job::Keys(bytes)).then_some(()).ok_or(busy)
+    }
+
+    /// What is kept of the output from an offset on, in pieces, as far as the client's queue has room; it
+    /// asks again for the rest.
+    fn logs(&self, logs: &Logs, to: &ReplyTo) {
+        let end = self.terminal.offset();
+        let mut at = logs.from.unwrap_or(0);
+        while at < end && to.room() > 8 {
+            let mut bytes = Vec::new();
+            let mut expired = 0;
+            if let Err(gone) = self.log.read(at, LOG_PIECE, &mut bytes) {
+                expired = gone.start.saturating_sub(at);
+                at = gone.start;
+            }
+            let offset = at;
+            at += bytes.len() as u64;
+            if bytes.is_empty() && expired == 0 {
+                break;
+            }
+            to.event(&Event::Log(LogChunk { offset, bytes: ByteBuf::from(bytes), expired }));
+        }
+        to.answer(Ok(Reply::Done));
+    }
+
+    /// A hook's report. It is forgotten from the spool once what follows from it is stored.
+    pub(super) async fn hook(&mut self, at: u64, key: &str, payload: &[u8], to: Option<ReplyTo>) {
+        if !self.seen_hooks.insert(key) {
+            if let Some(to) = to {
+                to.answer(Ok(Reply::Done));
+            }
+            return;
+        }
+        for evidence in read_hook(self.core.spec().cli, payload) {
+            self.input(Input::Said { source: Source::Hook, at, evidence }).await;
+        }
+        unspool(&self.dir, key);
+        if let Some(to) = to {
+            to.answer(Ok(Reply::Done));
+        }
+    }
+
+    /// Answers `create` once the agent takes input, asks something, or has ended.
+    pub(super) fn answer_when_ready(&mut self) {
+        let durable = self.core.durable();
+        if self.when_ready.is_empty() || !(durable.ready || !durable.prompts.is_empty() || durable.exit.is_some()) {
+            return;
+        }
+        let created = Created { session: self.core.summary(), prompt: durable.prompts.first().cloned() };
+        let failed = durable.exit.filter(|_| !durable.ready).map(|exit| self.start_failure(exit));
+        for to in self.when_ready.drain(..) {
+            to.answer(match &failed {
+                Some(error) => Err(error.clone()),
+                None => Ok(Reply::Created(created.clone())),
+            });
+        }
+    }
+
+    fn start_failure(&self, exit: dsx_core::Exit) -> WireError {
+        let how = exit.status().map_or("for an unknown reason".to_owned(), |c| format!("with status {c}"));
+        let shown = self.terminal.contents().lines;
+        let said: Vec<&str> = shown.iter().map(|l| l.trim()).filter(|l| !l.is_empty()).collect();
+        let tail = said.get(said.len().saturating_sub(3)..).unwrap_or_default().join(" · ");
+        let what = format!("{} ended {how} while it was starting: {tail}", self.core.spec().cli.name());
+        WireError::new(ErrorKind::Failed, what).hint("run it by hand in that directory to see why")
+    }
+
+    /// When this was asked.
+    pub(super) fn asked_at() -> u64 {
+        now_ms()
+    }
+}

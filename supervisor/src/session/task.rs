@@ -1,0 +1,149 @@
+//! The task itself: one loop that waits for whatever comes next.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use dsx_core::{Exit, Input, RequestId, Session, WaiterId};
+use dsx_protocol::Summary;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::sleep_until;
+
+use super::Command;
+use super::output::Looking;
+use super::sources::Sources;
+use super::timers::{Due, Timers};
+use super::typist::{Typed, Typist};
+use super::viewers::Viewers;
+use crate::keeper::KeeperHandle;
+use crate::log::{Cursor, LogReader};
+use crate::pump::Pump;
+use crate::registry::Registry;
+use crate::screen::Terminal;
+use crate::serve::ReplyTo;
+use crate::store::Store;
+
+/// How long the last output is waited for after the program ended.
+pub(super) const DRAIN_MS: u64 = 500;
+
+/// What every session is given of the supervisor.
+#[derive(Clone)]
+pub struct Services {
+    pub store: Store,
+    pub keeper: KeeperHandle,
+    pub pump: Pump,
+    pub watch: crate::watch::Watch,
+    pub registry: Registry,
+    /// The path of the running binary.
+    pub dsx: PathBuf,
+    pub socket: PathBuf,
+    /// Where the sessions' directories are.
+    pub sessions: PathBuf,
+}
+
+pub(super) struct Task {
+    pub(super) id: String,
+    pub(super) core: Session,
+    pub(super) terminal: Terminal,
+    pub(super) log: LogReader,
+    /// Bytes of the log that the terminal has seen.
+    pub(super) processed: u64,
+    pub(super) cursor: Arc<Cursor>,
+    pub(super) typist: Option<Typist>,
+    pub(super) typed: mpsc::Receiver<Typed>,
+    /// Rung by the pump.
+    pub(super) output: Arc<Notify>,
+    /// Tells the typist of output.
+    pub(super) output_seen: watch::Sender<u64>,
+    pub(super) eof: Arc<std::sync::atomic::AtomicBool>,
+    pub(super) sources: Option<Sources>,
+    pub(super) timers: Timers,
+    pub(super) store: Store,
+    pub(super) services: Services,
+    pub(super) dir: PathBuf,
+    pub(super) token: String,
+    pub(super) mailbox: mpsc::Receiver<Command>,
+    pub(super) summary: watch::Sender<Summary>,
+    pub(super) requests: HashMap<RequestId, ReplyTo>,
+    pub(super) waiters: HashMap<WaiterId, ReplyTo>,
+    pub(super) when_ready: Vec<ReplyTo>,
+    pub(super) viewers: Viewers,
+    pub(super) watches_output: bool,
+    pub(super) looking: Option<Looking>,
+    /// The program has ended; its last output may still be on its way.
+    pub(super) ended: Option<Exit>,
+    pub(super) kill: Option<super::death::Killing>,
+    pub(super) over: bool,
+}
+
+impl Task {
+    pub(super) async fn run(mut self) {
+        while !self.over {
+            let due = self.timers.next();
+            tokio::select! {
+                biased;
+                Some(typed) = self.typed.recv() => self.typed(typed).await,
+                command = self.mailbox.recv() => match command {
+                    Some(command) => self.command(command).await,
+                    None => break,
+                },
+                () = self.output.notified() => self.fold().await,
+                () = async { match due {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }} => self.due().await,
+            }
+            self.answer_when_ready();
+        }
+        self.services.registry.gone(&self.id).await;
+    }
+
+    async fn typed(&mut self, typed: Typed) {
+        self.input(match typed {
+            Typed::Done { turn } => Input::Typed { turn },
+            Typed::Failed { turn, submitted, error } => Input::TypeFailed { turn, submitted, error },
+        })
+        .await;
+    }
+
+    async fn due(&mut self) {
+        for due in self.timers.take_due() {
+            match due {
+                Due::Core(timer) => self.input(Input::Fired(timer)).await,
+                Due::Look => self.looked().await,
+                Due::Drain => self.exited().await,
+                Due::Grace => self.grace_over().await,
+            }
+        }
+    }
+
+    async fn command(&mut self, command: Command) {
+        match command {
+            Command::Request(request, to) => self.request(request, to).await,
+            Command::Wait(waiter, wait, to) => self.wait(waiter, wait, to).await,
+            Command::Unwait(waiter) => {
+                self.waiters.remove(&waiter);
+                self.input(Input::Unwait { waiter }).await;
+            }
+            Command::WhenReady(to) => self.when_ready.push(to),
+            Command::Said(said) => {
+                for (source, at, evidence) in said {
+                    self.input(Input::Said { source, at, evidence }).await;
+                }
+            }
+            Command::Hook { at, key, payload, to } => self.hook(at, &key, &payload, to).await,
+            Command::Exited(exit) => self.program_ended(exit).await,
+            Command::Input(viewer, bytes) => self.viewer_typed(viewer, bytes),
+            Command::Resize(viewer, cols, rows) => self.viewer_resized(viewer, cols, rows),
+            Command::Left(viewer) => self.viewer_left(viewer),
+            Command::Attach { viewer, attach, to } => self.attach(viewer, &attach, to),
+        }
+    }
+
+    /// What `list` shows.
+    pub(super) fn publish(&mut self) {
+        let mut summary = self.core.summary();
+        summary.viewers = self.viewers.count();
+        self.summary.send_replace(summary);
+    }
+}

@@ -1,0 +1,170 @@
+//! The one writer of a PTY. Everything that is typed goes through it, one thing after another: while a
+//! message is typed, people's keys wait. Only the terminal's own answers to queries may come in between,
+//! between two writes and never inside one.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dsx_core::adapter::{Script, Step};
+use dsx_protocol::TurnId;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use crate::log::Cursor;
+
+/// Things that may wait to be typed.
+const JOBS: usize = 256;
+/// Query answers that may wait.
+const ANSWERS: usize = 256;
+/// How long a program may read nothing before a write is given up.
+const STUCK: Duration = Duration::from_secs(30);
+
+/// Something to be typed.
+#[derive(Debug)]
+pub(super) enum Job {
+    Turn { turn: TurnId, script: Script },
+    Press(Script),
+    Keys(Vec<u8>),
+}
+
+/// How a turn's typing went.
+#[derive(Debug)]
+pub(super) enum Typed {
+    Done { turn: TurnId },
+    Failed { turn: TurnId, submitted: bool, error: String },
+}
+
+/// The queue in front of the writer.
+#[derive(Debug)]
+pub(super) struct Typist {
+    jobs: mpsc::Sender<Job>,
+    answers: mpsc::Sender<Vec<u8>>,
+}
+
+impl Typist {
+    /// `output` changes with every byte the program prints.
+    pub(super) fn start(
+        master: OwnedFd,
+        cursor: Arc<Cursor>,
+        output: watch::Receiver<u64>,
+    ) -> io::Result<(Self, mpsc::Receiver<Typed>)> {
+        let (jobs, job_queue) = mpsc::channel(JOBS);
+        let (answers, answer_queue) = mpsc::channel(ANSWERS);
+        let (told, typed) = mpsc::channel(JOBS);
+        let writer = Writer { master: AsyncFd::new(master)?, cursor, output, answers: answer_queue };
+        tokio::spawn(writer.run(job_queue, told));
+        Ok((Self { jobs, answers }, typed))
+    }
+
+    /// False when the queue is full or the writer has ended.
+    pub(super) fn put(&self, job: Job) -> bool {
+        self.jobs.try_send(job).is_ok()
+    }
+
+    pub(super) fn answer(&self, bytes: Vec<u8>) -> bool {
+        self.answers.try_send(bytes).is_ok()
+    }
+}
+
+struct Writer {
+    master: AsyncFd<OwnedFd>,
+    cursor: Arc<Cursor>,
+    output: watch::Receiver<u64>,
+    answers: mpsc::Receiver<Vec<u8>>,
+}
+
+impl Writer {
+    async fn run(mut self, mut jobs: mpsc::Receiver<Job>, told: mpsc::Sender<Typed>) {
+        loop {
+            tokio::select! {
+                biased;
+                Some(answer) = self.answers.recv() => {
+                    // A program that does not read its answers misses nothing else.
+                    let _ = self.write(&answer).await;
+                }
+                job = jobs.recv() => match job {
+                    None => return,
+                    Some(Job::Turn { turn, script }) => {
+                        let typed = self.turn(turn, &script).await;
+                        if told.send(typed).await.is_err() {
+                            return;
+                        }
+                    }
+                    Some(Job::Press(script)) => {
+                        let _ = self.script(&script, None).await;
+                    }
+                    Some(Job::Keys(bytes)) => {
+                        let _ = self.write(&bytes).await;
+                    }
+                },
+            }
+        }
+    }
+
+    async fn turn(&mut self, turn: TurnId, script: &Script) -> Typed {
+        self.cursor.begin(turn.0);
+        match self.script(script, Some(turn)).await {
+            Ok(()) => Typed::Done { turn },
+            Err(error) => {
+                Typed::Failed { turn, submitted: self.cursor.submit_begun(turn.0), error: error.to_string() }
+            }
+        }
+    }
+
+    async fn script(&mut self, script: &Script, turn: Option<TurnId>) -> io::Result<()> {
+        for step in &script.steps {
+            match step {
+                Step::Write(bytes) => self.write(bytes).await?,
+                Step::Pause(ms) => sleep(Duration::from_millis(*ms)).await,
+                Step::Quiet { ms, max_ms } => self.quiet(*ms, *max_ms).await,
+                Step::Submit(bytes) => {
+                    if let Some(turn) = turn {
+                        self.cursor.submitting(turn.0);
+                    }
+                    self.write(bytes).await?;
+                }
+            }
+            while let Ok(answer) = self.answers.try_recv() {
+                self.write(&answer).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn quiet(&mut self, ms: u64, max_ms: u64) {
+        let latest = Instant::now() + Duration::from_millis(max_ms);
+        self.output.mark_unchanged();
+        loop {
+            tokio::select! {
+                () = sleep(Duration::from_millis(ms)) => return,
+                () = sleep_until(latest) => return,
+                changed = self.output.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let written = timeout(STUCK, self.write_some(bytes)).await.map_err(|_| {
+                io::Error::new(io::ErrorKind::TimedOut, "the program has read nothing for 30 s")
+            })??;
+            bytes = bytes.get(written..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    async fn write_some(&self, bytes: &[u8]) -> io::Result<usize> {
+        loop {
+            let mut ready = self.master.writable().await?;
+            let attempt = ready.try_io(|fd| nix::unistd::write(fd, bytes).map_err(io::Error::from));
+            match attempt {
+                Ok(Err(e)) if e.kind() == io::ErrorKind::Interrupted => {}
+                Ok(result) => return result,
+                Err(_would_block) => {}
+            }
+        }
+    }
+}

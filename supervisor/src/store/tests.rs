@@ -1,0 +1,85 @@
+use std::fs;
+
+use dsx_core::{Cli, Durable, Mode, Origin, Spec};
+
+use super::*;
+
+fn spec(id: &str) -> Spec {
+    Spec {
+        id: id.to_owned(),
+        cli: Cli::Demo,
+        command: vec!["demo".to_owned()],
+        path: "/".to_owned(),
+        mode: Mode::Native,
+        model: None,
+        description: None,
+        group: None,
+        created_at: 1,
+        creator: "user".to_owned(),
+        depth: 0,
+        conversation: None,
+        agent_version: None,
+        agent_home: None,
+        key: None,
+        dir: "/nowhere".to_owned(),
+    }
+}
+
+fn turn(n: u64) -> Vec<Fact> {
+    let turn = TurnId(n);
+    let text = format!("answer {n}");
+    vec![
+        Fact::Queued {
+            turn,
+            text: format!("request {n}"),
+            key: None,
+            origin: Origin::Send,
+            typed: None,
+            command: false,
+        },
+        Fact::Ended { turn, outcome: Outcome::Ended, text: Some(text), error: None },
+    ]
+}
+
+#[tokio::test]
+async fn facts_come_back_in_order_and_old_texts_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dsx.db");
+    let (store, opened) = Store::open(&path, 0).unwrap();
+    assert_eq!(opened, Opened::default());
+    store.append("a", 1, vec![Fact::Created(Box::new(spec("a")))]).await.unwrap();
+    for n in 1..=300 {
+        store.append("a", 1 + n, turn(n)).await.unwrap();
+    }
+    store.append("b", 9, vec![Fact::Created(Box::new(spec("b")))]).await.unwrap();
+    let newest = store.messages("a", None, 2).await.unwrap();
+    assert_eq!(
+        newest.iter().map(|m| m.text.as_deref().unwrap()).collect::<Vec<_>>(),
+        ["answer 299", "answer 300"]
+    );
+    let first = store.messages("a", Some(TurnId(1)), 0).await.unwrap();
+    assert_eq!(first[0].text.as_deref(), Some("answer 1"));
+
+    drop(store);
+    let (store, _) = Store::open(&path, 0).unwrap();
+    let all = store.load().await.unwrap();
+    let (id, history) = &all[0];
+    assert_eq!((id.as_str(), all.len()), ("a", 2));
+    assert!(history.len() < 1 + 2 * 300, "old turns' facts are dropped");
+    let state = Durable::replay(history.iter().map(|(at, f)| (*at, f))).unwrap();
+    assert_eq!(state.next_turn, 301);
+    store.remove("a").await.unwrap();
+    assert_eq!(store.load().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_set_aside_and_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dsx.db");
+    fs::write(&path, "this is no database, and it is long enough to be read as one".repeat(100)).unwrap();
+    let (store, opened) = Store::open(&path, 77).unwrap();
+    let aside = opened.set_aside.unwrap();
+    assert!(fs::read_to_string(&aside).unwrap().starts_with("this is no database"));
+    assert!(aside.to_string_lossy().ends_with("corrupt-77"));
+    assert!(store.load().await.unwrap().is_empty());
+}
