@@ -1,1 +1,3 @@
+//! The shell around dsx-core.
 
+pub mod screen;
