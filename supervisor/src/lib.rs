@@ -1,3 +1,4 @@
 //! The shell around dsx-core.
 
+pub mod log;
 pub mod screen;

@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
+use super::Checkpoint;
 use super::terminal::Terminal;
-use super::{Checkpoint, TermEvent};
 
 /// The newest rows that left the top of the main screen, oldest first.
 #[derive(Debug)]
@@ -41,31 +41,20 @@ pub struct History {
 }
 
 impl History {
-    /// Starts on a blank screen of the given size and keeps the newest `limit` rows.
-    pub fn new(rows: u16, cols: u16, limit: usize) -> Self {
-        Self { terminal: Terminal::recording(Terminal::new(rows, cols), kept(limit)) }
+    /// Goes on from `terminal` and keeps the newest `limit` rows.
+    pub fn of(terminal: Terminal, limit: usize) -> Self {
+        let rows = Rows { limit, rows: VecDeque::new() };
+        Self { terminal: Terminal::recording(terminal, rows) }
     }
 
     /// Starts on the screen of a checkpoint, so that the rows on it come out whole.
     pub fn after(checkpoint: &Checkpoint, limit: usize) -> Self {
-        Self { terminal: Terminal::recording(Terminal::restore(checkpoint), kept(limit)) }
+        Self::of(Terminal::restore(checkpoint), limit)
     }
 
-    /// Takes the next bytes of the log.
-    pub fn feed(&mut self, bytes: &[u8]) {
-        let mut events: Vec<TermEvent> = Vec::new();
-        self.terminal.set_answers(false);
-        self.terminal.feed(bytes, &mut events);
-    }
-
-    /// Takes bytes that are known to make the parser panic: they change the modes, not the screen.
-    pub fn skip(&mut self, bytes: &[u8]) {
-        self.terminal.skip(bytes, &mut Vec::new());
-    }
-
-    /// Takes a change of size at this place of the log.
-    pub fn resize(&mut self, rows: u16, cols: u16) {
-        self.terminal.resize(rows, cols);
+    /// The terminal, to be fed and resized.
+    pub fn terminal_mut(&mut self) -> &mut Terminal {
+        &mut self.terminal
     }
 
     /// The terminal as it now is, for what is still on the screen.
@@ -80,10 +69,6 @@ impl History {
     }
 }
 
-fn kept(limit: usize) -> Rows {
-    Rows { limit, rows: VecDeque::new() }
-}
-
 /// A row of [`History::into_rows`] without its colours.
 pub fn plain(row: &str) -> String {
     vt100::capture::basic_formatted_to_plain(row).collect()
@@ -93,12 +78,18 @@ pub fn plain(row: &str) -> String {
 mod tests {
     use super::*;
 
+    fn history(limit: usize, pieces: &[String]) -> History {
+        let mut history = History::of(Terminal::new(3, 20), limit);
+        for piece in pieces {
+            history.terminal_mut().feed(piece.as_bytes(), &mut Vec::new());
+        }
+        history
+    }
+
     #[test]
     fn rows_that_left_come_out_in_order_and_bounded() {
-        let mut history = History::new(3, 20, 5);
-        for i in 0..20 {
-            history.feed(format!("\x1b[3{}mline {i}\x1b[m\r\n", i % 8).as_bytes());
-        }
+        let lines: Vec<_> = (0..20).map(|i| format!("\x1b[3{}mline {i}\x1b[m\r\n", i % 8)).collect();
+        let history = history(5, &lines);
         let rows = history.into_rows();
         let plain: Vec<_> = rows.iter().map(|row| plain(row)).collect();
         assert_eq!(plain, ["line 13", "line 14", "line 15", "line 16", "line 17"]);
@@ -107,12 +98,10 @@ mod tests {
 
     #[test]
     fn the_alternate_screen_leaves_no_history() {
-        let mut history = History::new(3, 20, 50);
-        history.feed(b"a\r\nb\r\n\x1b[?1049h");
-        for i in 0..20 {
-            history.feed(format!("alt {i}\r\n").as_bytes());
-        }
-        history.feed(b"\x1b[?1049lc\r\nd\r\n");
+        let mut pieces = vec!["a\r\nb\r\n\x1b[?1049h".to_owned()];
+        pieces.extend((0..20).map(|i| format!("alt {i}\r\n")));
+        pieces.push("\x1b[?1049lc\r\nd\r\n".to_owned());
+        let history = history(50, &pieces);
         let rows: Vec<_> = history.into_rows().iter().map(|row| plain(row)).collect();
         assert_eq!(rows, ["a", "b"]);
     }

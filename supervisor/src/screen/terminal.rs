@@ -101,6 +101,15 @@ impl Terminal {
         self.state.blank();
     }
 
+    /// Goes on at another offset, where the bytes in between are lost: blank, and incomplete until the
+    /// program has drawn everything anew.
+    pub fn jump(&mut self, offset: u64) {
+        self.scanner = Scanner::at(offset);
+        self.state.waiting_from = offset;
+        self.state.done = offset;
+        self.state.blank();
+    }
+
     /// Changes the size. As in xterm, the lines keep to the bottom when the screen shrinks.
     pub fn resize(&mut self, rows: u16, cols: u16) {
         if clamp(rows, cols) == self.state.model.size() {
