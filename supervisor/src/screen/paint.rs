@@ -1,0 +1,221 @@
+//! A terminal's state turned back into bytes: for a viewer's terminal, or for another model.
+
+use super::ledger::Ledger;
+use super::model::{after, guarded};
+use super::render::{Look, line_ansi};
+
+/// Undoes every mode a session may have set and leaves the alternate screen. Colours set by OSC 10, 11
+/// and 12 are not here: resetting them unasked would undo what the user's own shell has set.
+pub(crate) const RESET: &[u8] = b"\x18\x1b[?2026l\x1b[<99u\x1b[?1049l\x1b[<99u\x1b[>4m\x1b[m\x1b(B\x1b)B\x0f\
+\x1b[r\x1b[?6l\x1b[4l\x1b[?7h\x1b[?5l\x1b[?1l\x1b>\x1b[?9l\x1b[?1000l\x1b[?1001l\x1b[?1002l\x1b[?1003l\
+\x1b[?1004l\x1b[?1005l\x1b[?1006l\x1b[?1007h\x1b[?1015l\x1b[?2004l\x1b[?2031l\x1b[?25h\x1b[0 q";
+
+/// Whom a picture is painted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum For {
+    /// A real terminal: row by row, each at an absolute place, so that a character whose width the two
+    /// judge differently spoils one row only.
+    Viewer,
+    /// vt100: exactly, soft line wraps included.
+    Model,
+}
+
+/// Everything a viewer needs.
+pub(crate) fn repaint(screen: &vt100::Screen, ledger: &Ledger) -> Vec<u8> {
+    let mut out = RESET.to_vec();
+    // No half-painted picture where the terminal knows synchronised output.
+    out.extend_from_slice(b"\x1b[?2026h");
+    push_kitty(&ledger.kitty[0], &mut out);
+    out.extend(picture(screen, For::Viewer));
+    if ledger.alternate {
+        // The alternate screen has a stack of its own, which the reset could not reach from the main one.
+        out.extend_from_slice(b"\x1b[<99u");
+        push_kitty(&ledger.kitty[1], &mut out);
+    }
+    modes(ledger, &mut out);
+    if ledger.mode(2026) != Some(true) {
+        out.extend_from_slice(b"\x1b[?2026l");
+    }
+    out
+}
+
+/// The reset, and the colours that the session changed.
+pub(crate) fn detach(ledger: &Ledger) -> Vec<u8> {
+    let mut out = RESET.to_vec();
+    for (n, colour) in ledger.colours.iter().enumerate() {
+        if colour.is_some() {
+            out.extend_from_slice(format!("\x1b]{}\x1b\\", 110 + n).as_bytes());
+        }
+    }
+    out
+}
+
+fn push_kitty(stack: &[u8], out: &mut Vec<u8>) {
+    for flags in stack {
+        out.extend_from_slice(format!("\x1b[>{flags}u").as_bytes());
+    }
+}
+
+fn modes(ledger: &Ledger, out: &mut Vec<u8>) {
+    let mut text = String::new();
+    for (mode, on) in ledger.changed_modes() {
+        text += &format!("\x1b[?{mode}{}", if on { 'h' } else { 'l' });
+    }
+    if ledger.insert {
+        text += "\x1b[4h";
+    }
+    if ledger.keypad {
+        text += "\x1b=";
+    }
+    if let Some(level) = ledger.modify_other_keys {
+        text += &format!("\x1b[>4;{level}m");
+    }
+    if ledger.cursor_style != 0 {
+        text += &format!("\x1b[{} q", ledger.cursor_style);
+    }
+    for (slot, set) in ["(", ")"].iter().zip(ledger.charsets) {
+        if set == b'0' {
+            text += &format!("\x1b{slot}0");
+        }
+    }
+    if ledger.shifted {
+        text.push('\x0e');
+    }
+    for (n, colour) in ledger.colours.iter().enumerate() {
+        if let Some(colour) = colour {
+            text += &format!("\x1b]{};{}\x1b\\", 10 + n, clean(colour));
+        }
+    }
+    text += &format!("\x1b]2;{}\x1b\\", clean(&ledger.title));
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Text that cannot end the sequence it is put into.
+fn clean(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// Both screens, with margins, saved cursors, cursor and attributes; nothing of the ledger.
+pub(crate) fn picture(screen: &vt100::Screen, whom: For) -> Vec<u8> {
+    let mut out = Vec::new();
+    let enter: &[u8] = match whom {
+        For::Viewer => b"\x1b[?1049h",
+        For::Model => b"\x1b[?47h",
+    };
+    if screen.alternate_screen() {
+        if let Some(main) = after(screen, b"\x1b[?47l") {
+            // What ?1049l will bring the cursor back to is what ?1049h saves.
+            let cursor = match whom {
+                For::Viewer => Cursors::Saved,
+                For::Model => Cursors::Both,
+            };
+            layer(&main, whom, cursor, &mut out);
+        }
+        out.extend_from_slice(enter);
+        if whom == For::Viewer {
+            out.extend_from_slice(b"\x1b[r\x1b[?6l");
+        }
+    }
+    layer(screen, whom, Cursors::Both, &mut out);
+    out
+}
+
+/// Which cursors a layer ends with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Cursors {
+    /// The saved one, as the one in force.
+    Saved,
+    /// The saved one saved, and the one in force.
+    Both,
+}
+
+fn layer(screen: &vt100::Screen, whom: For, cursors: Cursors, out: &mut Vec<u8>) {
+    contents(screen, whom, out);
+    let (rows, _) = screen.size();
+    let (top, bottom) = margins(screen);
+    if (top, bottom) != (0, rows.get() - 1) {
+        out.extend_from_slice(format!("\x1b[{};{}r", top + 1, bottom + 1).as_bytes());
+    }
+    if let Some(saved) = after(screen, b"\x1b8") {
+        place(&saved, screen, out);
+        if cursors == Cursors::Saved {
+            return;
+        }
+        out.extend_from_slice(b"\x1b7\x1b[?6l");
+    }
+    place(screen, screen, out);
+}
+
+fn contents(screen: &vt100::Screen, whom: For, out: &mut Vec<u8>) {
+    if whom == For::Model {
+        out.extend(guarded(|| screen.contents_formatted()).unwrap_or_default().into_bytes());
+        return;
+    }
+    let (rows, _) = screen.size();
+    out.extend_from_slice(b"\x1b[m\x1b[H\x1b[2J");
+    for row in 0..rows.get() {
+        let line = guarded(|| line_ansi(screen, row)).unwrap_or_default();
+        if !line.is_empty() {
+            out.extend_from_slice(format!("\x1b[{};1H", row + 1).as_bytes());
+            out.extend(line);
+        }
+    }
+}
+
+/// Puts cursor, origin mode and attributes of `at` into force. `cells` is the screen as painted.
+fn place(at: &vt100::Screen, cells: &vt100::Screen, out: &mut Vec<u8>) {
+    let (row, col) = at.cursor_position();
+    let (_, cols) = cells.size();
+    let cols = cols.get();
+    let mut shown = row;
+    if origin(at) {
+        out.extend_from_slice(b"\x1b[?6h");
+        shown = row.saturating_sub(margins(at).0);
+    }
+    let goto = |col: u16| format!("\x1b[{};{}H", shown + 1, col + 1).into_bytes();
+    let last = (col >= cols).then(|| last_cell(cells, row)).flatten();
+    match last {
+        // Past the edge, about to wrap: drawing the last character again is the one way to get there.
+        Some((start, cell)) => {
+            out.extend(goto(start));
+            Look::of(cell).write(out);
+            out.extend_from_slice(cell.contents().as_bytes());
+        }
+        None => out.extend(goto(col.min(cols - 1))),
+    }
+    Look::current(at).write(out);
+}
+
+fn last_cell(screen: &vt100::Screen, row: u16) -> Option<(u16, &vt100::Cell)> {
+    let (_, cols) = screen.size();
+    let mut col = cols.get() - 1;
+    let mut cell = screen.cell(row, col)?;
+    if cell.is_wide_continuation() {
+        col = col.checked_sub(1)?;
+        cell = screen.cell(row, col)?;
+    }
+    cell.has_contents().then_some((col, cell))
+}
+
+/// First and last row of the scrolling region, from 0.
+pub(crate) fn margins(screen: &vt100::Screen) -> (u16, u16) {
+    let (rows, _) = screen.size();
+    let whole = (0, rows.get() - 1);
+    let top = after(screen, b"\x1b[?6h\x1b[H");
+    let bottom = after(screen, b"\x1b[?6h\x1b[9999H");
+    match (top, bottom) {
+        (Some(top), Some(bottom)) => (top.cursor_position().0, bottom.cursor_position().0),
+        _ => whole,
+    }
+}
+
+/// Origin mode, as far as it makes a difference.
+fn origin(screen: &vt100::Screen) -> bool {
+    let (rows, _) = screen.size();
+    let (top, bottom) = margins(screen);
+    if (top, bottom) == (0, rows.get() - 1) {
+        return false;
+    }
+    let here = |bytes| after(screen, bytes).map(|s| s.cursor_position().0);
+    here(b"\x1b[H") == Some(top) && here(b"\x1b[9999H") == Some(bottom)
+}

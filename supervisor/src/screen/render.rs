@@ -1,0 +1,136 @@
+//! vt100's cells as text, plain and with colours.
+
+use super::model::guarded;
+
+/// The rows without the blanks at their ends.
+pub(crate) fn lines(screen: &vt100::Screen) -> Vec<String> {
+    let (rows, cols) = screen.size();
+    guarded(|| {
+        screen
+            .rows(0, cols.get())
+            .map(|mut line| {
+                line.truncate(line.trim_end_matches(' ').len());
+                line
+            })
+            .collect()
+    })
+    .unwrap_or_else(|| vec![String::new(); usize::from(rows.get())])
+}
+
+/// The rows with their colours, each complete in itself.
+pub(crate) fn lines_ansi(screen: &vt100::Screen) -> Vec<Vec<u8>> {
+    let (rows, _) = screen.size();
+    (0..rows.get()).map(|row| guarded(|| line_ansi(screen, row)).unwrap_or_default()).collect()
+}
+
+/// One row with its colours. Begins with and returns to the default attributes; cells at the end that
+/// are blank in the default colours are left out.
+pub(crate) fn line_ansi(screen: &vt100::Screen, row: u16) -> Vec<u8> {
+    let (_, cols) = screen.size();
+    let mut out = Vec::new();
+    let mut look = Look::default();
+    let mut blanks = 0;
+    for col in 0..cols.get() {
+        let Some(cell) = screen.cell(row, col) else {
+            break;
+        };
+        if cell.is_wide_continuation() {
+            continue;
+        }
+        let next = Look::of(cell);
+        let blank = !cell.has_contents() || cell.contents() == " ";
+        if blank && next == Look::default() {
+            blanks += 1;
+            continue;
+        }
+        if blanks > 0 {
+            look.change(Look::default(), &mut out);
+            out.resize(out.len() + blanks, b' ');
+            blanks = 0;
+        }
+        look.change(next, &mut out);
+        if cell.has_contents() {
+            out.extend_from_slice(cell.contents().as_bytes());
+        } else {
+            out.push(b' ');
+        }
+    }
+    look.change(Look::default(), &mut out);
+    out
+}
+
+/// The attributes of a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct Look {
+    foreground: vt100::Color,
+    background: vt100::Color,
+    /// Bold, dim, italic, underline, inverse, as their SGR numbers; 0 where off.
+    modes: [u8; 5],
+}
+
+impl Look {
+    pub(crate) fn of(cell: &vt100::Cell) -> Self {
+        let on = |is: bool, code: u8| if is { code } else { 0 };
+        Self {
+            foreground: cell.fgcolor(),
+            background: cell.bgcolor(),
+            modes: [
+                on(cell.bold(), 1),
+                on(cell.dim(), 2),
+                on(cell.italic(), 3),
+                on(cell.underline(), 4),
+                on(cell.inverse(), 7),
+            ],
+        }
+    }
+
+    /// The attributes that the next character would get.
+    pub(crate) fn current(screen: &vt100::Screen) -> Self {
+        let on = |is: bool, code: u8| if is { code } else { 0 };
+        Self {
+            foreground: screen.fgcolor(),
+            background: screen.bgcolor(),
+            modes: [
+                on(screen.bold(), 1),
+                on(screen.dim(), 2),
+                on(screen.italic(), 3),
+                on(screen.underline(), 4),
+                on(screen.inverse(), 7),
+            ],
+        }
+    }
+
+    /// Writes what turns this look into `next`, and becomes it.
+    pub(crate) fn change(&mut self, next: Self, out: &mut Vec<u8>) {
+        if *self != next {
+            *self = next;
+            next.write(out);
+        }
+    }
+
+    /// Writes this look as one SGR that stands for itself.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        if *self == Self::default() {
+            out.extend_from_slice(b"\x1b[m");
+            return;
+        }
+        let mut codes = String::from("\x1b[0");
+        for code in self.modes.iter().filter(|code| **code != 0) {
+            codes += &format!(";{code}");
+        }
+        codes += &colour(self.foreground, 30);
+        codes += &colour(self.background, 40);
+        codes.push('m');
+        out.extend_from_slice(codes.as_bytes());
+    }
+}
+
+fn colour(colour: vt100::Color, base: u8) -> String {
+    match colour {
+        vt100::Color::Default => String::new(),
+        vt100::Color::Idx(n @ 0..8) => format!(";{}", base + n),
+        vt100::Color::Idx(n @ 8..16) => format!(";{}", base + 60 + n - 8),
+        vt100::Color::Idx(n) => format!(";{};5;{n}", base + 8),
+        vt100::Color::Rgb(r, g, b) => format!(";{};2;{r};{g};{b}", base + 8),
+    }
+}
