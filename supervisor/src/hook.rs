@@ -27,7 +27,8 @@ pub(crate) async fn deliver(
     hook: Hook,
     to: ReplyTo,
 ) -> Result<(), WireError> {
-    let refused = |why: &str| WireError::new(ErrorKind::Refused, format!("the hook's report is not taken: {why}"));
+    let refused =
+        |why: &str| WireError::new(ErrorKind::Refused, format!("the hook's report is not taken: {why}"));
     let handle = services.registry.find(hook.session, Caller::User).await?;
     let agent = handle.summary.borrow().pid.ok_or_else(|| refused("the agent has ended"))?;
     let line = pid.map(crate::serve::line_of).unwrap_or_default();

@@ -38,13 +38,41 @@ pub struct Ancestor {
 }
 
 enum Message {
-    Identify { line: Vec<Ancestor>, answer: oneshot::Sender<Caller> },
-    Reserve { caller: Caller, key: Option<String>, seed: u64, answer: oneshot::Sender<Result<Reservation, WireError>> },
-    Adopt { id: String, creator: String, depth: u32, key: Option<String>, answer: oneshot::Sender<Reserved> },
-    Find { typed: String, caller: Caller, answer: oneshot::Sender<Result<SessionHandle, WireError>> },
-    List { caller: Caller, answer: oneshot::Sender<Vec<SessionHandle>> },
-    Gone { id: String, answer: oneshot::Sender<()> },
-    Exited { id: String, exit: Exit },
+    Identify {
+        line: Vec<Ancestor>,
+        answer: oneshot::Sender<Caller>,
+    },
+    Reserve {
+        caller: Caller,
+        key: Option<String>,
+        seed: u64,
+        answer: oneshot::Sender<Result<Reservation, WireError>>,
+    },
+    Adopt {
+        id: String,
+        creator: String,
+        depth: u32,
+        key: Option<String>,
+        answer: oneshot::Sender<Reserved>,
+    },
+    Find {
+        typed: String,
+        caller: Caller,
+        answer: oneshot::Sender<Result<SessionHandle, WireError>>,
+    },
+    List {
+        caller: Caller,
+        answer: oneshot::Sender<Vec<SessionHandle>>,
+    },
+    Gone {
+        id: String,
+        answer: oneshot::Sender<()>,
+    },
+    Exited {
+        id: String,
+        exit: Exit,
+    },
+    Keeper(u32),
 }
 
 /// A handle on the registry's task; clones share it.
@@ -113,6 +141,11 @@ impl Registry {
         let _ = self.messages.send(Message::Exited { id, exit }).await;
     }
 
+    /// The keeper is another process now.
+    pub async fn keeper(&self, pid: u32) {
+        let _ = self.messages.send(Message::Keeper(pid)).await;
+    }
+
     async fn ask<T>(&self, message: impl FnOnce(oneshot::Sender<T>) -> Message) -> Option<T> {
         let (answer, reply) = oneshot::channel();
         self.messages.send(message(answer)).await.ok()?;
@@ -157,8 +190,9 @@ impl State {
             }
             Message::Gone { id, answer } => {
                 self.sessions.remove(&id);
-                drop(answer.send(()));
+                let _ = answer.send(());
             }
+            Message::Keeper(pid) => self.keeper_pid = pid,
             Message::Exited { id, exit } => {
                 if let Some(entry) = self.sessions.get(&id) {
                     // The mailbox is bounded, and an exit must not be lost for want of a place.
@@ -185,12 +219,7 @@ impl State {
         Caller::User
     }
 
-    fn reserve(
-        &mut self,
-        caller: &Caller,
-        key: Option<String>,
-        seed: u64,
-    ) -> Result<Reservation, WireError> {
+    fn reserve(&mut self, caller: &Caller, key: Option<String>, seed: u64) -> Result<Reservation, WireError> {
         let repeat = self.sessions.values().find(|e| key.is_some() && e.key == key);
         if let Some(entry) = repeat {
             return Ok(Reservation::Repeat(entry.handle.clone()));

@@ -297,7 +297,12 @@ impl Session {
                 self.fact(now, Fact::Withdrawn { turn: id }, out);
                 self.live.progress = Progress::default();
                 self.live.typed = false;
-                self.doubt_composer(out);
+                match self.durable.spec.cli {
+                    Cli::Claude => self.doubt_composer(out),
+                    Cli::Demo | Cli::Command => {
+                        out.push(Effect::Press(adapter::discard_draft(now.bracketed)))
+                    }
+                }
             }
             (TurnState::Delivering, Recovery::Unknown) => {
                 self.live.typed = true;

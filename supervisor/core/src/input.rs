@@ -111,7 +111,10 @@ pub enum Input {
         error: String,
     },
     /// The file of a message could not be written.
-    MessageFailed { turn: TurnId, error: String },
+    MessageFailed {
+        turn: TurnId,
+        error: String,
+    },
     /// Answer to [`Effect::Look`].
     Looked(ScreenText),
     /// Answer to [`Effect::Capture`].
@@ -175,6 +178,7 @@ pub enum Effect {
     },
     /// Write a message's text to a file of the session before it is typed.
     WriteMessage {
+        turn: TurnId,
         path: String,
         text: String,
     },

@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use dsx_core::{Caller, WaiterId};
 use dsx_protocol::{
-    Decoder, ErrorKind, Frame, Hello, Kind, Reply, Request, Resize, Sessions, WireError, agree, body, decode, encode,
+    Decoder, ErrorKind, Frame, Hello, Kind, Reply, Request, Resize, Sessions, WireError, agree, body, decode,
+    encode,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
@@ -92,7 +93,10 @@ impl Connection {
         match frame.kind {
             Kind::Hello => self.hello(&frame.body),
             _ if !self.greeted => {
-                self.refuse(frame.channel, WireError::new(ErrorKind::Usage, "the first frame must be a hello"));
+                self.refuse(
+                    frame.channel,
+                    WireError::new(ErrorKind::Usage, "the first frame must be a hello"),
+                );
                 false
             }
             Kind::Request => {

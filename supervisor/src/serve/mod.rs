@@ -10,6 +10,7 @@ use nix::unistd::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 use tracing::warn;
 
+pub use ancestry::line_of;
 pub use reply::{OUTBOX, ReplyTo};
 
 use crate::session::Services;

@@ -46,10 +46,15 @@ impl ReplyTo {
         self.outbox.capacity()
     }
 
-    /// Whether the client has gone.
+    /// Frames that wait for the client's socket.
     #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.outbox.is_closed()
+    pub fn waiting(&self) -> usize {
+        self.outbox.max_capacity() - self.outbox.capacity()
+    }
+
+    /// Returns when the client has read what waited for it; false when it has gone.
+    pub async fn drained(&self) -> bool {
+        self.outbox.reserve_many(self.outbox.max_capacity()).await.is_ok()
     }
 
     fn frame(&self, kind: Kind, message: &impl Serialize) {

@@ -81,9 +81,7 @@ impl Task {
         for to in self.kill.take().into_iter().flat_map(|k| k.to) {
             to.answer(match &removed {
                 Ok(()) => Ok(Reply::Killed(Killed { session: self.id.clone(), exit_code })),
-                Err(error) => {
-                    Err(WireError::new(ErrorKind::Failed, error.to_string()).session(&self.id))
-                }
+                Err(error) => Err(WireError::new(ErrorKind::Failed, error.to_string()).session(&self.id)),
             });
         }
     }

@@ -68,7 +68,7 @@ impl Task {
                     sources.follow(path);
                 }
             }
-            Fact::Ended { .. } => self.cursor.done(),
+            Fact::Ended { .. } => self.cursor.clear(),
             _ => {}
         }
     }
@@ -112,7 +112,9 @@ impl Task {
                     to.answer(result.map(Reply::Settled));
                 }
             }
-            Effect::WriteMessage { turn, path, text } => inputs.extend(Self::write_message(turn, path, text).await),
+            Effect::WriteMessage { turn, path, text } => {
+                inputs.extend(Self::write_message(turn, path, text).await)
+            }
             Effect::Changed => self.publish(),
             Effect::Persist(_) => {}
         }

@@ -9,6 +9,7 @@
 //! ```
 
 mod birth;
+mod build;
 mod death;
 mod effects;
 mod output;
@@ -16,16 +17,20 @@ mod requests;
 mod sources;
 mod task;
 mod timers;
+mod transcript;
+mod tty;
 mod typist;
 mod viewers;
 
 use dsx_core::{Evidence, Exit, Source, WaiterId};
-use dsx_protocol::{ErrorKind, Request, Summary, Wait, WireError};
+use dsx_protocol::{Attach, ErrorKind, Request, Summary, Wait, WireError};
 use tokio::sync::{mpsc, watch};
 
 use crate::serve::ReplyTo;
 
-pub use birth::{Adopted, NewSession, adopt, create};
+pub(crate) use birth::core_exit;
+pub use birth::{Adopted, adopt, create};
+pub use task::Services;
 
 /// Commands that may wait for a session; one more is refused, nobody waits for a place.
 pub const MAILBOX: usize = 512;
@@ -42,14 +47,25 @@ pub enum Command {
     /// Sources said these, in this order.
     Said(Vec<(Source, u64, Evidence)>),
     /// A hook's report; the sender is known to be the agent's own child.
-    Hook { at: u64, key: String, payload: Vec<u8>, to: Option<ReplyTo> },
+    Hook {
+        at: u64,
+        key: String,
+        payload: Vec<u8>,
+        to: Option<ReplyTo>,
+    },
     Exited(Exit),
     /// Bytes typed by a viewer, by its connection's number and channel.
     Input(u64, Vec<u8>),
     /// A viewer's terminal changed its size, or the viewer left.
     Resize(u64, u16, u16),
     Left(u64),
-    Attach { viewer: u64, attach: dsx_protocol::Attach, to: ReplyTo },
+    /// A viewer that lagged has read what waited for it.
+    Room(u64),
+    Attach {
+        viewer: u64,
+        attach: Attach,
+        to: ReplyTo,
+    },
 }
 
 /// How the rest of the supervisor reaches a session.

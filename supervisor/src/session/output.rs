@@ -86,11 +86,8 @@ impl Task {
     pub(super) async fn looked(&mut self) {
         if self.looking.take().is_some() {
             let shown = self.terminal.contents();
-            let screen = ScreenText {
-                lines: shown.lines,
-                cursor_row: shown.cursor.row,
-                cursor_col: shown.cursor.col,
-            };
+            let screen =
+                ScreenText { lines: shown.lines, cursor_row: shown.cursor.row, cursor_col: shown.cursor.col };
             self.input(Input::Looked(screen)).await;
         }
     }

@@ -5,14 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use dsx_core::adapter::{key_bytes, read_hook};
 use dsx_core::{Input, RequestId, SendRequest, Source, Until, WaiterId};
 use dsx_protocol::{
-    Created, ErrorKind, Event, Keys, LastMessage, LogChunk, Logs, Messages, Reply, Request, Screen, ScreenReply,
-    Settled, Wait, WireError,
+    Created, ErrorKind, Event, Keys, LastMessage, LogChunk, Logs, Messages, Reply, Request, Screen,
+    ScreenReply, Settled, Wait, WireError,
 };
 use serde_bytes::ByteBuf;
 
 use super::task::Task;
 use super::typist::Job;
-use crate::clock::now_ms;
 use crate::hook::unspool;
 use crate::log::history;
 use crate::screen::plain;
@@ -29,12 +28,8 @@ impl Task {
     pub(super) async fn request(&mut self, request: Request, to: ReplyTo) {
         match request {
             Request::Send(send) => {
-                let send = SendRequest {
-                    text: send.text,
-                    key: send.key,
-                    queue: send.queue,
-                    command: send.command,
-                };
+                let send =
+                    SendRequest { text: send.text, key: send.key, queue: send.queue, command: send.command };
                 let request = self.owe(to);
                 self.input(Input::Send { request, send }).await;
             }
@@ -71,7 +66,9 @@ impl Task {
             Some("exited") => Until::Exited,
             Some(other) => {
                 let what = format!("'{other}' cannot be waited for");
-                to.answer(Err(WireError::new(ErrorKind::Usage, what).hint("use idle, ended, waiting or exited")));
+                to.answer(Err(
+                    WireError::new(ErrorKind::Usage, what).hint("use idle, ended, waiting or exited")
+                ));
                 return;
             }
         };
@@ -200,7 +197,9 @@ impl Task {
     /// Answers `create` once the agent takes input, asks something, or has ended.
     pub(super) fn answer_when_ready(&mut self) {
         let durable = self.core.durable();
-        if self.when_ready.is_empty() || !(durable.ready || !durable.prompts.is_empty() || durable.exit.is_some()) {
+        if self.when_ready.is_empty()
+            || !(durable.ready || !durable.prompts.is_empty() || durable.exit.is_some())
+        {
             return;
         }
         let created = Created { session: self.core.summary(), prompt: durable.prompts.first().cloned() };
@@ -220,10 +219,5 @@ impl Task {
         let tail = said.get(said.len().saturating_sub(3)..).unwrap_or_default().join(" · ");
         let what = format!("{} ended {how} while it was starting: {tail}", self.core.spec().cli.name());
         WireError::new(ErrorKind::Failed, what).hint("run it by hand in that directory to see why")
-    }
-
-    /// When this was asked.
-    pub(super) fn asked_at() -> u64 {
-        now_ms()
     }
 }

@@ -31,17 +31,17 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    /// Starts reading; `again` after a restart, when the end of the transcript is read once more.
+    /// Starts reading. `tail` is a transcript that is being read already, after a restart.
     pub(super) fn start(
         cli: Cli,
         watch: Watch,
         session_file: Option<PathBuf>,
-        again: bool,
+        tail: Option<Tail>,
         mailbox: mpsc::WeakSender<Command>,
     ) -> Self {
         let (follow, followed) = mpsc::channel(16);
-        let reading = Reading { cli, mailbox, again };
-        tokio::spawn(reading.run(watch, session_file, followed));
+        let reading = Reading { cli, mailbox };
+        tokio::spawn(reading.run(watch, session_file, tail, followed));
         Self { follow }
     }
 
@@ -55,24 +55,33 @@ impl Sources {
 struct Reading {
     cli: Cli,
     mailbox: mpsc::WeakSender<Command>,
-    again: bool,
 }
 
 impl Reading {
-    async fn run(self, watch: Watch, session_file: Option<PathBuf>, mut followed: mpsc::Receiver<PathBuf>) {
+    async fn run(
+        self,
+        watch: Watch,
+        session_file: Option<PathBuf>,
+        tail: Option<Tail>,
+        mut followed: mpsc::Receiver<PathBuf>,
+    ) {
         let (file_bell, transcript_bell) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let _file_watch = match &session_file {
             Some(path) => watch.file(path, Arc::clone(&file_bell)).await,
             None => None,
         };
         let mut transcript: Option<(Tail, Option<Watched>)> = None;
+        if let Some(tail) = tail {
+            let watched = watch.file(&tail.path, Arc::clone(&transcript_bell)).await;
+            transcript = Some((tail, watched));
+        }
         loop {
             tokio::select! {
                 next = followed.recv() => {
                     let Some(path) = next else { return };
                     if transcript.as_ref().is_none_or(|(tail, _)| tail.path != path) {
                         let watched = watch.file(&path, Arc::clone(&transcript_bell)).await;
-                        transcript = Some((Tail::new(self.cli, path, self.again), watched));
+                        transcript = Some((Tail::new(self.cli, path, false), watched));
                         transcript_bell.notify_one();
                     }
                 }
@@ -108,14 +117,15 @@ impl Reading {
             .ok()?;
             tail = back;
             let now = now_ms();
-            self.tell(said.into_iter().map(|(at, e)| (Source::Transcript, at.unwrap_or(now), e)).collect()).await;
+            self.tell(said.into_iter().map(|(at, e)| (Source::Transcript, at.unwrap_or(now), e)).collect())
+                .await;
             if !more {
                 return Some(tail);
             }
         }
     }
 
-    async fn tell(&self, said: Vec<(Source, u64, Evidence)>) {
+    async fn tell(&self, said: AllSaid) {
         if let (false, Some(mailbox)) = (said.is_empty(), self.mailbox.upgrade()) {
             // The session has ended: nobody is to be told.
             let _ = mailbox.send(Command::Said(said)).await;
@@ -123,8 +133,37 @@ impl Reading {
     }
 }
 
+/// What source said what, and when.
+pub(super) type AllSaid = Vec<(Source, u64, Evidence)>;
+
+/// Reads, after a restart, what the agent has written down: the session file as it is now and the end of its
+/// transcript, with the place to go on from.
+pub(super) fn read_again(
+    cli: Cli,
+    session_file: Option<&Path>,
+    transcript: Option<&str>,
+) -> (AllSaid, Option<Tail>) {
+    let mut said = Vec::new();
+    let tail = transcript.map(|path| {
+        let mut tail = Tail::new(cli, PathBuf::from(path), true);
+        loop {
+            let (lines, more) = tail.read();
+            // A line without a time of its own is older than this restart.
+            said.extend(lines.into_iter().map(|(at, e)| (Source::Transcript, at.unwrap_or(0), e)));
+            if !more {
+                break tail;
+            }
+        }
+    });
+    let file = session_file.and_then(|path| std::fs::read_to_string(path).ok());
+    if let Some((at, evidence)) = file.and_then(|text| read_session_file(cli, &text)) {
+        said.push((Source::SessionFile, at, evidence));
+    }
+    (said, tail)
+}
+
 /// A file that grows by lines.
-struct Tail {
+pub(super) struct Tail {
     path: PathBuf,
     offset: u64,
     /// The unfinished last line.
@@ -152,7 +191,8 @@ impl Tail {
             self.skipping = self.offset > 0;
         }
         let mut bytes = Vec::new();
-        let read = file.seek(SeekFrom::Start(self.offset)).and_then(|_| file.take(CHUNK).read_to_end(&mut bytes));
+        let read =
+            file.seek(SeekFrom::Start(self.offset)).and_then(|_| file.take(CHUNK).read_to_end(&mut bytes));
         if read.is_err() {
             return (Vec::new(), false);
         }

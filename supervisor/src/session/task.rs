@@ -1,8 +1,10 @@
 //! The task itself: one loop that waits for whatever comes next.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use dsx_core::{Exit, Input, RequestId, Session, WaiterId};
 use dsx_protocol::Summary;
@@ -17,7 +19,7 @@ use super::typist::{Typed, Typist};
 use super::viewers::Viewers;
 use crate::keeper::KeeperHandle;
 use crate::log::{Cursor, LogReader};
-use crate::pump::Pump;
+use crate::pump::{Flow, Pump};
 use crate::registry::Registry;
 use crate::screen::Terminal;
 use crate::serve::ReplyTo;
@@ -26,12 +28,15 @@ use crate::store::Store;
 /// How long the last output is waited for after the program ended.
 pub(super) const DRAIN_MS: u64 = 500;
 
+/// Reports' keys that are remembered.
+const SEEN_HOOKS: usize = 256;
+
 /// What every session is given of the supervisor.
 #[derive(Clone)]
 pub struct Services {
     pub store: Store,
     pub keeper: KeeperHandle,
-    pub pump: Pump,
+    pub pump: Arc<Pump>,
     pub watch: crate::watch::Watch,
     pub registry: Registry,
     /// The path of the running binary.
@@ -46,23 +51,25 @@ pub(super) struct Task {
     pub(super) core: Session,
     pub(super) terminal: Terminal,
     pub(super) log: LogReader,
-    /// Bytes of the log that the terminal has seen.
-    pub(super) processed: u64,
-    pub(super) cursor: Arc<Cursor>,
+    pub(super) cursor: Cursor,
+    /// A handle on the PTY, for what only the kernel knows of it.
+    pub(super) master: Option<OwnedFd>,
     pub(super) typist: Option<Typist>,
     pub(super) typed: mpsc::Receiver<Typed>,
     /// Rung by the pump.
     pub(super) output: Arc<Notify>,
     /// Tells the typist of output.
     pub(super) output_seen: watch::Sender<u64>,
-    pub(super) eof: Arc<std::sync::atomic::AtomicBool>,
+    pub(super) pumped: Pumped,
+    pub(super) pump_key: u64,
     pub(super) sources: Option<Sources>,
     pub(super) timers: Timers,
     pub(super) store: Store,
     pub(super) services: Services,
     pub(super) dir: PathBuf,
-    pub(super) token: String,
     pub(super) mailbox: mpsc::Receiver<Command>,
+    /// Its own mailbox's other end, weak: the task ends when nobody else can reach it.
+    pub(super) itself: mpsc::WeakSender<Command>,
     pub(super) summary: watch::Sender<Summary>,
     pub(super) requests: HashMap<RequestId, ReplyTo>,
     pub(super) waiters: HashMap<WaiterId, ReplyTo>,
@@ -73,7 +80,48 @@ pub(super) struct Task {
     /// The program has ended; its last output may still be on its way.
     pub(super) ended: Option<Exit>,
     pub(super) kill: Option<super::death::Killing>,
+    /// Keys of hooks' reports that were taken.
+    pub(super) seen_hooks: SeenHooks,
     pub(super) over: bool,
+}
+
+/// How far the pump has got with this session's PTY.
+pub(super) struct Pumped {
+    pub flow: Option<Flow>,
+    pub eof: Arc<AtomicBool>,
+}
+
+impl Pumped {
+    pub(super) fn processed(&self, offset: u64) {
+        if let Some(flow) = &self.flow {
+            flow.processed(offset);
+        }
+    }
+
+    /// Whether no more will come.
+    pub(super) fn at_end(&self) -> bool {
+        self.flow.is_none() || self.eof.load(Ordering::Acquire)
+    }
+}
+
+/// The newest reports' keys: enough to know a repeat, bounded.
+#[derive(Default)]
+pub(super) struct SeenHooks {
+    keys: VecDeque<String>,
+}
+
+impl SeenHooks {
+    /// False for a repeat.
+    pub(super) fn insert(&mut self, key: &str) -> bool {
+        if self.keys.iter().any(|k| k == key) {
+            return false;
+        }
+        if self.keys.len() == SEEN_HOOKS {
+            self.keys.pop_front();
+        }
+        self.keys.push_back(key.to_owned());
+        true
+    }
 }
 
 impl Task {
@@ -136,6 +184,7 @@ impl Task {
             Command::Input(viewer, bytes) => self.viewer_typed(viewer, bytes),
             Command::Resize(viewer, cols, rows) => self.viewer_resized(viewer, cols, rows),
             Command::Left(viewer) => self.viewer_left(viewer),
+            Command::Room(viewer) => self.repaint(viewer),
             Command::Attach { viewer, attach, to } => self.attach(viewer, &attach, to),
         }
     }

@@ -4,7 +4,6 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
 use std::time::Duration;
 
 use dsx_core::adapter::{Script, Step};
@@ -13,7 +12,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::log::Cursor;
+use crate::log::{Cursor, Phase};
 
 /// Things that may wait to be typed.
 const JOBS: usize = 256;
@@ -48,13 +47,13 @@ impl Typist {
     /// `output` changes with every byte the program prints.
     pub(super) fn start(
         master: OwnedFd,
-        cursor: Arc<Cursor>,
+        cursor: Cursor,
         output: watch::Receiver<u64>,
     ) -> io::Result<(Self, mpsc::Receiver<Typed>)> {
         let (jobs, job_queue) = mpsc::channel(JOBS);
         let (answers, answer_queue) = mpsc::channel(ANSWERS);
         let (told, typed) = mpsc::channel(JOBS);
-        let writer = Writer { master: AsyncFd::new(master)?, cursor, output, answers: answer_queue };
+        let writer = Writer { master: super::tty::register(master)?, cursor, output, answers: answer_queue };
         tokio::spawn(writer.run(job_queue, told));
         Ok((Self { jobs, answers }, typed))
     }
@@ -69,9 +68,14 @@ impl Typist {
     }
 }
 
+/// The name of a turn's delivery in the cursor.
+pub(super) fn delivery_id(turn: TurnId) -> [u8; 16] {
+    u128::from(turn.0).to_le_bytes()
+}
+
 struct Writer {
     master: AsyncFd<OwnedFd>,
-    cursor: Arc<Cursor>,
+    cursor: Cursor,
     output: watch::Receiver<u64>,
     answers: mpsc::Receiver<Vec<u8>>,
 }
@@ -105,11 +109,12 @@ impl Writer {
     }
 
     async fn turn(&mut self, turn: TurnId, script: &Script) -> Typed {
-        self.cursor.begin(turn.0);
+        self.cursor.begin(delivery_id(turn));
         match self.script(script, Some(turn)).await {
             Ok(()) => Typed::Done { turn },
             Err(error) => {
-                Typed::Failed { turn, submitted: self.cursor.submit_begun(turn.0), error: error.to_string() }
+                let submitted = self.cursor.delivery().is_some_and(|d| d.phase > Phase::Typing);
+                Typed::Failed { turn, submitted, error: error.to_string() }
             }
         }
     }
@@ -121,10 +126,13 @@ impl Writer {
                 Step::Pause(ms) => sleep(Duration::from_millis(*ms)).await,
                 Step::Quiet { ms, max_ms } => self.quiet(*ms, *max_ms).await,
                 Step::Submit(bytes) => {
-                    if let Some(turn) = turn {
-                        self.cursor.submitting(turn.0);
+                    if turn.is_some() {
+                        self.cursor.submitting();
                     }
                     self.write(bytes).await?;
+                    if turn.is_some() {
+                        self.cursor.submitted();
+                    }
                 }
             }
             while let Ok(answer) = self.answers.try_recv() {

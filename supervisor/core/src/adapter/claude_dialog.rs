@@ -74,10 +74,11 @@ pub(super) fn read_composer(screen: &ScreenText) -> Option<String> {
     Some(text.trim().to_owned())
 }
 
-/// Ctrl-U to the start of the line, Ctrl-A Ctrl-K from it: one of them, or Ctrl-C, empties any box.
+/// A paste that a crash cut off is ended first. Ctrl-U to the start of the line, Ctrl-A Ctrl-K from it: one of
+/// them, or Ctrl-C, empties any box.
 pub(super) fn empty_composer(attempt: u32) -> Script {
     Script::write(match attempt % 3 {
-        0 => &b"\x15"[..],
+        0 => &b"\x1b[201~\x15"[..],
         1 => b"\x1b[F\x15\x01\x0b",
         _ => b"\x03",
     })

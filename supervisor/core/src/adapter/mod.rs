@@ -80,6 +80,11 @@ pub(crate) fn empty_composer(attempt: u32) -> Script {
     claude_dialog::empty_composer(attempt)
 }
 
+/// Takes back a draft that a crash cut off, in whatever edits the line: the paste is ended, the line killed.
+pub(crate) fn discard_draft(bracketed: bool) -> Script {
+    Script::write(if bracketed { &b"\x1b[201~\x15"[..] } else { b"\x15" })
+}
+
 pub(crate) fn read_dialog(cli: Cli, screen: &ScreenText) -> Option<Dialog> {
     match cli {
         Cli::Claude => claude_dialog::read_dialog(screen),
