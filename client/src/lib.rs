@@ -1,1 +1,3 @@
+//! The `dsx` client: command line, attach, output.
 
+pub mod output;
