@@ -1,0 +1,5 @@
+//! Tests with real sockets, real PTYs and real agents.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+
+mod harness;
