@@ -114,6 +114,9 @@ impl Last {
     fn add_text(&mut self, text: &str) {
         if !text.starts_with("<system-reminder>") {
             self.texts.push(text.to_owned());
+        } else if let Some(at) = text.find("<task-notification>") {
+            // The news of a background task opens a turn as a user's text does, only in disguise.
+            self.texts.push(text[at..].to_owned());
         }
     }
 }
@@ -191,7 +194,7 @@ impl Reply<'_> {
             }
             Answer::Cut(text) => {
                 self.text_delta(halves(text).0)?;
-                return Err(io::Error::other("the script cuts the connection here"));
+                return Err(cut());
             }
             _ => self.text_delta(&answer.text())?,
         }
@@ -228,6 +231,9 @@ impl Reply<'_> {
 
     /// The answer to a request that did not ask for a stream.
     fn whole(&mut self, answer: &Answer) -> io::Result<()> {
+        if matches!(answer, Answer::Cut(_)) {
+            return Err(cut());
+        }
         let (content, stop) = match answer {
             Answer::Tools(tools) => {
                 (tools.iter().enumerate().map(|(i, tool)| self.tool_use(i, tool)).collect(), "tool_use")
@@ -250,6 +256,10 @@ impl Reply<'_> {
             "usage": { "input_tokens": 10, "output_tokens": 1 },
         })
     }
+}
+
+fn cut() -> io::Error {
+    io::Error::other("the script cuts the connection here")
 }
 
 /// Two parts of `text`, the first at least one character where there is one, cut between characters.
