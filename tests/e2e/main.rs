@@ -2,5 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod claude;
+mod claude_facts;
 mod harness;
 mod runner;
