@@ -1,0 +1,58 @@
+//! `dsx ask`: send, wait, last-message.
+
+use std::time::Instant;
+
+use dsx_protocol::{SendReceipt, Settled};
+use serde_json::json;
+
+use super::create::deadline;
+use super::send::{send, text};
+use super::wait::settle;
+use super::{Outcome, last_message, note, print_line};
+use crate::cli::AskArgs;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::{json as fields, outcome};
+
+pub(super) fn run(args: &AskArgs) -> Outcome {
+    let text = text(args.send.text.as_deref(), args.send.file.as_deref())?;
+    let mut client = Client::open()?;
+    let deadline = deadline(args.until.timeout)?;
+    let receipt = send(&mut client, &args.send, text)?;
+    finish(&mut client, &receipt, args.until.until.as_deref(), deadline, args.send.json)
+}
+
+/// Waits for the sent turn and prints its answer.
+pub(super) fn finish(
+    client: &mut Client,
+    receipt: &SendReceipt,
+    until: Option<&str>,
+    deadline: Option<Instant>,
+    json: bool,
+) -> Outcome {
+    let settled = settle(client, &receipt.session, receipt.turn, until, deadline)?;
+    let answer = answer(client, &settled)?;
+    let code = outcome::exit_code(&settled, until);
+    if json {
+        let mut value = fields::settled(&settled);
+        value["text"] = json!(answer);
+        print_line(&value)?;
+    } else {
+        if let Some(answer) = answer.filter(|a| !a.is_empty()) {
+            last_message::print_text(&answer)?;
+        }
+        if code != 0 {
+            note(&format!("dsx: {}", outcome::line(&settled)));
+        }
+    }
+    Ok(code)
+}
+
+/// The turn's text, if it has ended with one.
+fn answer(client: &mut Client, settled: &Settled) -> Result<Option<String>, Failure> {
+    if !matches!(settled.outcome.as_str(), "ended" | "interrupted" | "failed") || settled.turn.is_none() {
+        return Ok(None);
+    }
+    let messages = last_message::fetch(client, &settled.session, settled.turn, 1)?;
+    Ok(messages.into_iter().next().and_then(|m| m.text))
+}

@@ -1,0 +1,95 @@
+//! `dsx list`
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use dsx_protocol::{ErrorKind, List, Reply, Request, Sessions, Summary, WireError};
+
+use super::{Outcome, note, print, print_line, unexpected};
+use crate::cli::ListArgs;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::json;
+use crate::output::colour::{Paint, Style};
+use crate::output::table::{Align, Cell, Column, Table};
+use crate::output::{time, width};
+
+pub(super) fn run(args: &ListArgs) -> Outcome {
+    let mut found = fetch(&mut Client::open()?, args.all)?;
+    for warning in &found.warnings {
+        note(&format!("dsx: {warning}"));
+    }
+    found.sessions.sort_by_key(|s| (urgency(s), std::cmp::Reverse(s.last_used)));
+    if args.json {
+        let all: serde_json::Value = found.sessions.iter().map(json::listed).collect();
+        print_line(&all)?;
+    } else if !found.sessions.is_empty() {
+        print(&table(&found.sessions))?;
+    } else {
+        note("no sessions; start one with 'dsx create'");
+    }
+    Ok(0)
+}
+
+pub(super) fn fetch(client: &mut Client, all: bool) -> Result<Sessions, Failure> {
+    match client.call(&Request::List(List { all }))? {
+        Reply::Sessions(sessions) => Ok(sessions),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// The caller's newest session.
+pub(super) fn newest(client: &mut Client) -> Result<String, Failure> {
+    let caller = std::env::var("DSX_SESSION").unwrap_or_else(|_| "user".to_owned());
+    let own = fetch(client, true)?.sessions.into_iter().filter(|s| s.creator == caller);
+    own.max_by_key(|s| s.created_at).map(|s| s.id).ok_or_else(|| {
+        let what = format!("@last: {caller} has created no session");
+        WireError::new(ErrorKind::NoSession, what).hint("start one with 'dsx create'").into()
+    })
+}
+
+/// Those that need someone come first.
+fn urgency(s: &Summary) -> u8 {
+    match s.status.as_str() {
+        "waiting_for_input" => 0,
+        "unknown" => 1,
+        "idle" => 2,
+        "working" | "starting" => 3,
+        _ => 4,
+    }
+}
+
+fn style(status: &str) -> Style {
+    match status {
+        "waiting_for_input" => Style::Attention,
+        "idle" => Style::Good,
+        "exited" => Style::Faint,
+        _ => Style::Plain,
+    }
+}
+
+fn table(sessions: &[Summary]) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let now = u64::try_from(now).unwrap_or(u64::MAX);
+    let column = |name, priority| Column { name, align: Align::Left, priority };
+    let mut table = Table::new(&[
+        column("ID", 0),
+        column("STATUS", 0),
+        column("CLI", 2),
+        column("TURN", 3),
+        column("USED", 2),
+        column("PATH", 4),
+        column("DESCRIPTION", 1),
+    ]);
+    for s in sessions {
+        table.row([
+            Cell::new(&s.id),
+            Cell::styled(&s.status, style(&s.status)),
+            Cell::new(&s.cli),
+            Cell::new(&s.turn.map(|t| t.to_string()).unwrap_or_default()),
+            Cell::new(&time::age(s.last_used, now)),
+            Cell::new(&s.path),
+            Cell::new(s.description.as_deref().unwrap_or_default()),
+        ]);
+    }
+    table.render(width::of_stdout(), Paint::stdout())
+}

@@ -1,0 +1,90 @@
+//! One file per verb. Each returns its exit code, or the failure that [`crate::main`] prints.
+
+mod ask;
+mod attach;
+mod completions;
+mod create;
+mod doctor;
+mod explain;
+pub(crate) mod hook;
+mod interrupt;
+mod keys;
+mod kill;
+mod last_message;
+mod list;
+mod logs;
+mod run;
+mod screen;
+mod send;
+mod status;
+mod supervisor;
+mod wait;
+
+use std::io::{self, Write as _};
+
+use dsx_protocol::{ErrorKind, Reply, WireError};
+
+use crate::cli::Verb;
+use crate::client::Client;
+use crate::failure::Failure;
+
+pub(crate) type Outcome = Result<u8, Failure>;
+
+pub(crate) fn run(verb: Verb) -> Outcome {
+    match verb {
+        Verb::Create(args) => create::run(&args),
+        Verb::Send(args) => send::run(&args),
+        Verb::Wait(args) => wait::run(&args),
+        Verb::Ask(args) => ask::run(&args),
+        Verb::Run(args) => run::run(&args),
+        Verb::LastMessage(args) => last_message::run(&args),
+        Verb::Status(args) => status::run(&args),
+        Verb::Explain(args) => explain::run(&args),
+        Verb::List(args) => list::run(&args),
+        Verb::Screen(args) => screen::run(&args),
+        Verb::Keys(args) => keys::run(&args),
+        Verb::Interrupt(args) => interrupt::run(&args),
+        Verb::Logs(args) => logs::run(&args),
+        Verb::Attach(args) => attach::run(&args),
+        Verb::Kill(args) => kill::run(&args),
+        Verb::Doctor(args) => doctor::run(&args),
+        Verb::Completions { shell } => completions::run(shell),
+        Verb::Supervisor(args) => supervisor::run(&args),
+    }
+}
+
+/// Writes to stdout, whole.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()?;
+    Ok(())
+}
+
+fn print_line(text: &dyn std::fmt::Display) -> Result<(), Failure> {
+    print(&format!("{text}\n"))
+}
+
+/// For people, beside the data.
+fn note(text: &str) {
+    // Nobody may be there to read it.
+    let _ = writeln!(io::stderr().lock(), "{}", crate::output::sanitize::one_line(text));
+}
+
+/// A reply of a kind that the request does not have.
+fn unexpected(reply: &Reply) -> Failure {
+    let what = format!("the supervisor gave an answer that this dsx does not know: {reply:?}");
+    WireError::new(ErrorKind::Unavailable, what).hint("run 'dsx supervisor restart'").into()
+}
+
+/// The session that a word means: `@self` and `@last` are looked up, anything else is an id or a prefix.
+fn session(client: &mut Client, word: &str) -> Result<String, Failure> {
+    match word {
+        "@self" => std::env::var("DSX_SESSION").map_err(|_| {
+            Failure::usage("@self means the session a command runs in, and this runs in none", "give an id")
+        }),
+        "@last" => list::newest(client),
+        "" => Err(Failure::usage("the session id is empty", "see 'dsx list'")),
+        id => Ok(id.to_owned()),
+    }
+}

@@ -1,0 +1,78 @@
+//! `dsx send`
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use dsx_protocol::{Reply, Request, Send, SendReceipt};
+use uuid::Uuid;
+
+use super::{Outcome, note, print_line, session, unexpected};
+use crate::cli::SendArgs;
+use crate::client::Client;
+use crate::failure::Failure;
+use crate::json;
+
+pub(super) fn run(args: &SendArgs) -> Outcome {
+    let text = text(args.text.as_deref(), args.file.as_deref())?;
+    let receipt = send(&mut Client::open()?, args, text)?;
+    if args.json {
+        print_line(&json::sent(&receipt))?;
+    } else {
+        let turn = receipt.turn.map(|t| t.to_string()).unwrap_or_default();
+        print_line(&turn)?;
+        if receipt.delivery == "queued" {
+            note(&format!("{turn} is queued"));
+        }
+    }
+    Ok(0)
+}
+
+pub(super) fn send(client: &mut Client, args: &SendArgs, text: String) -> Result<SendReceipt, Failure> {
+    let request = Request::Send(Send {
+        session: session(client, &args.id)?,
+        text,
+        // Without a name of the caller's, one of ours: a repeat after a lost connection is harmless.
+        key: Some(args.key.clone().unwrap_or_else(|| format!("auto-{}", Uuid::new_v4()))),
+        queue: args.queue,
+        command: args.command,
+    });
+    match client.call(&request)? {
+        Reply::Sent(receipt) => Ok(receipt),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// The message: the argument, a file, or standard input.
+pub(super) fn text(text: Option<&str>, file: Option<&Path>) -> Result<String, Failure> {
+    match (text, file) {
+        (Some("-"), _) => read_input(),
+        (None, Some(path)) if path == Path::new("-") => read_input(),
+        (None, Some(path)) => {
+            let shown = path.display();
+            let bytes = fs::read(path)
+                .map_err(|e| Failure::failed(format!("the file {shown} cannot be read: {e}"), "check its path"))?;
+            utf8(bytes, &format!("the file {shown}"))
+        }
+        (Some(text), _) => Ok(text.to_owned()),
+        (None, None) => {
+            Err(Failure::usage("there is no message", "give a text, --file F, or '-' to read standard input"))
+        }
+    }
+}
+
+fn read_input() -> Result<String, Failure> {
+    let mut bytes = Vec::new();
+    io::stdin()
+        .lock()
+        .read_to_end(&mut bytes)
+        .map_err(|e| Failure::failed(format!("standard input cannot be read: {e}"), "give the text itself"))?;
+    utf8(bytes, "standard input")
+}
+
+fn utf8(bytes: Vec<u8>, what: &str) -> Result<String, Failure> {
+    String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        Failure::failed(format!("{what} is not UTF-8 (byte {at})"), "convert it first, with 'iconv' for example")
+    })
+}
