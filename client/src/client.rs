@@ -47,8 +47,9 @@ pub(crate) fn paths() -> Result<Paths, Failure> {
 
 /// The running binary, which is also the supervisor's.
 pub(crate) fn own_path() -> Result<PathBuf, Failure> {
-    std::env::current_exe()
-        .map_err(|e| Failure::failed(format!("the path of dsx itself cannot be found: {e}"), "is /proc mounted?"))
+    std::env::current_exe().map_err(|e| {
+        Failure::failed(format!("the path of dsx itself cannot be found: {e}"), "is /proc mounted?")
+    })
 }
 
 impl Client {
@@ -170,7 +171,10 @@ impl Client {
                 self.greeted = true;
                 let theirs = decode::<Hello>(&frame.body).map_err(read)?;
                 if agree(&Hello::ours(), &theirs).is_none() {
-                    return Err(garbled(&format!("it is dsx {}, which is too far from this one", theirs.version)));
+                    return Err(garbled(&format!(
+                        "it is dsx {}, which is too far from this one",
+                        theirs.version
+                    )));
                 }
                 return Ok(None);
             }

@@ -42,7 +42,8 @@ mod tests {
         let code = |outcome: &str, until| {
             exit_code(&Settled { outcome: outcome.to_owned(), ..Settled::default() }, until)
         };
-        let codes = ["ended", "waiting", "failed", "interrupted", "lost", "exited", "timeout"].map(|o| code(o, None));
+        let codes =
+            ["ended", "waiting", "failed", "interrupted", "lost", "exited", "timeout"].map(|o| code(o, None));
         assert_eq!(codes, [0, 4, 5, 5, 5, 6, 124]);
         assert_eq!(code("waiting", Some("waiting")), 0);
         assert_eq!(code("exited", Some("exited")), 0);

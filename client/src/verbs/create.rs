@@ -64,8 +64,9 @@ pub(super) fn deadline(seconds: Option<f64>) -> Result<Option<Instant>, Failure>
 }
 
 fn request(args: &CreateArgs) -> Result<Create, Failure> {
-    let here = std::env::current_dir()
-        .map_err(|e| Failure::failed(format!("the current directory cannot be used: {e}"), "change to another"))?;
+    let here = std::env::current_dir().map_err(|e| {
+        Failure::failed(format!("the current directory cannot be used: {e}"), "change to another")
+    })?;
     let path = args.path.as_ref().map_or_else(|| here.clone(), |p| here.join(p));
     // A link is followed here, so that every program that is told of the directory means the same one.
     let path = path.canonicalize().unwrap_or(path);

@@ -23,9 +23,10 @@ pub(super) fn run(args: &OneArgs) -> Outcome {
 
 fn as_json(explained: &Explained) -> serde_json::Value {
     let mut value = fields::status(&explained.status);
-    let signals = explained.signals.iter().map(|s| {
-        json!({ "source": s.source, "said": s.said, "at": rfc3339(s.at), "strength": s.strength })
-    });
+    let signals = explained
+        .signals
+        .iter()
+        .map(|s| json!({ "source": s.source, "said": s.said, "at": rfc3339(s.at), "strength": s.strength }));
     value["signals"] = signals.collect();
     value["because"] = json!(explained.because);
     value
@@ -42,7 +43,12 @@ fn as_text(explained: &Explained) -> String {
     );
     for signal in &explained.signals {
         let said = one_line(&signal.said).into_owned();
-        text.push_str(&format!("  {}  {:<12} {:<6} {said}\n", rfc3339(signal.at), signal.source, signal.strength));
+        text.push_str(&format!(
+            "  {}  {:<12} {:<6} {said}\n",
+            rfc3339(signal.at),
+            signal.source,
+            signal.strength
+        ));
     }
     text
 }

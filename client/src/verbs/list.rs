@@ -10,7 +10,7 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::json;
 use crate::output::colour::{Paint, Style};
-use crate::output::table::{Align, Cell, Column, Table};
+use crate::output::table::{Cell, Column, Table};
 use crate::output::{time, width};
 
 pub(super) fn run(args: &ListArgs) -> Outcome {
@@ -58,32 +58,31 @@ fn urgency(s: &Summary) -> u8 {
     }
 }
 
-fn style(status: &str) -> Style {
+fn status_cell(status: &str) -> Cell {
     match status {
-        "waiting_for_input" => Style::Attention,
-        "idle" => Style::Good,
-        "exited" => Style::Faint,
-        _ => Style::Plain,
+        "waiting_for_input" => Cell::styled(status, Style::Yellow),
+        "idle" => Cell::styled(status, Style::Green),
+        "exited" | "unknown" => Cell::styled(status, Style::Dim),
+        _ => Cell::new(status),
     }
 }
 
 fn table(sessions: &[Summary]) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let now = u64::try_from(now).unwrap_or(u64::MAX);
-    let column = |name, priority| Column { name, align: Align::Left, priority };
     let mut table = Table::new(&[
-        column("ID", 0),
-        column("STATUS", 0),
-        column("CLI", 2),
-        column("TURN", 3),
-        column("USED", 2),
-        column("PATH", 4),
-        column("DESCRIPTION", 1),
+        Column::whole("ID", 0),
+        Column::whole("STATUS", 1),
+        Column::whole("CLI", 5),
+        Column::whole("TURN", 6),
+        Column::whole("USED", 4),
+        Column::cuttable("PATH", 3, 12),
+        Column::cuttable("DESCRIPTION", 2, 10),
     ]);
     for s in sessions {
         table.row([
             Cell::new(&s.id),
-            Cell::styled(&s.status, style(&s.status)),
+            status_cell(&s.status),
             Cell::new(&s.cli),
             Cell::new(&s.turn.map(|t| t.to_string()).unwrap_or_default()),
             Cell::new(&time::age(s.last_used, now)),

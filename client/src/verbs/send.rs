@@ -50,8 +50,9 @@ pub(super) fn text(text: Option<&str>, file: Option<&Path>) -> Result<String, Fa
         (None, Some(path)) if path == Path::new("-") => read_input(),
         (None, Some(path)) => {
             let shown = path.display();
-            let bytes = fs::read(path)
-                .map_err(|e| Failure::failed(format!("the file {shown} cannot be read: {e}"), "check its path"))?;
+            let bytes = fs::read(path).map_err(|e| {
+                Failure::failed(format!("the file {shown} cannot be read: {e}"), "check its path")
+            })?;
             utf8(bytes, &format!("the file {shown}"))
         }
         (Some(text), _) => Ok(text.to_owned()),
@@ -63,16 +64,18 @@ pub(super) fn text(text: Option<&str>, file: Option<&Path>) -> Result<String, Fa
 
 fn read_input() -> Result<String, Failure> {
     let mut bytes = Vec::new();
-    io::stdin()
-        .lock()
-        .read_to_end(&mut bytes)
-        .map_err(|e| Failure::failed(format!("standard input cannot be read: {e}"), "give the text itself"))?;
+    io::stdin().lock().read_to_end(&mut bytes).map_err(|e| {
+        Failure::failed(format!("standard input cannot be read: {e}"), "give the text itself")
+    })?;
     utf8(bytes, "standard input")
 }
 
 fn utf8(bytes: Vec<u8>, what: &str) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|e| {
         let at = e.utf8_error().valid_up_to();
-        Failure::failed(format!("{what} is not UTF-8 (byte {at})"), "convert it first, with 'iconv' for example")
+        Failure::failed(
+            format!("{what} is not UTF-8 (byte {at})"),
+            "convert it first, with 'iconv' for example",
+        )
     })
 }

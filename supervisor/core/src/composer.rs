@@ -60,7 +60,7 @@ impl Session {
             Some(_) if tries < TRIES => {
                 self.note(Source::Screen, now.ms, "input box holds a draft; emptying it".to_owned());
                 self.live.composer = Composer::Doubtful { tries: tries + 1 };
-                out.push(Effect::Press(adapter::empty_composer(tries)));
+                out.push(Effect::Press(adapter::empty_composer()));
                 self.read_composer(true, out);
             }
             Some(_) => self.composer_stuck(now, out),

@@ -5,12 +5,12 @@
 
 use dsx_protocol::{ErrorKind, SendReceipt, TurnId, WireError};
 
-use crate::adapter;
+use crate::adapter::{self, message_end};
 use crate::durable::{Origin, TurnState};
 use crate::evidence::Source;
 use crate::fact::{Fact, Outcome};
-use crate::input::{Effect, Now, Recovery, RequestId, SendRequest, Timer};
-use crate::session::{Said, Session};
+use crate::input::{Effect, Now, Recovery, RequestId, ScreenText, SendRequest, Timer};
+use crate::session::{Said, Session, Taken};
 use crate::spec::Cli;
 use crate::verdict::Progress;
 
@@ -18,6 +18,11 @@ use crate::verdict::Progress;
 const QUEUE_BOUND: usize = 1_000;
 /// How long a typed message may stay without any sign that the agent took it.
 const CONFIRM_MS: u64 = 30_000;
+/// After so long the input box is looked at: where the message still stands in it, the submitting key had no
+/// effect (observed with 2.1.197) and is pressed again. That types nothing twice.
+const STILL_THERE_MS: u64 = 1_500;
+/// Times the submitting key is pressed again.
+const SUBMITS_AGAIN: u32 = 3;
 /// The same once the agent went to work: the sign of *what* it works on should follow at once.
 const CONFIRM_BUSY_MS: u64 = 3_000;
 /// The same after a restart, when all that could be read back has been read.
@@ -140,6 +145,9 @@ impl Session {
             }
             (TurnState::Delivering, false) => {
                 out.push(Effect::Arm { timer: Timer::Confirm(turn), after_ms: CONFIRM_MS });
+                if self.durable.spec.cli == Cli::Claude {
+                    out.push(Effect::Arm { timer: Timer::StillThere(turn), after_ms: STILL_THERE_MS });
+                }
                 return;
             }
             _ => return,
@@ -178,20 +186,19 @@ impl Session {
     pub(crate) fn confirm(&mut self, now: Now, turn: TurnId, evidence: &str, out: &mut Vec<Effect>) {
         self.fact(now, Fact::Confirmed { turn, evidence: evidence.to_owned() }, out);
         out.push(Effect::Disarm(Timer::Confirm(turn)));
+        out.push(Effect::Disarm(Timer::StillThere(turn)));
         let receipt = self.receipt(turn, "submitted", Some(evidence));
         let sent = |(request, _): (RequestId, TurnId)| Effect::Sent { request, result: Ok(receipt.clone()) };
         out.extend(self.live.sends.extract_if(.., |(_, t)| *t == turn).map(sent));
     }
 
-    #[allow(clippy::too_many_arguments)] // one evidence's own fields, passed on whole
     pub(crate) fn submitted_while_delivering(
         &mut self,
         now: Now,
         source: Source,
         at: u64,
         turn: TurnId,
-        text: &str,
-        prompt: Option<String>,
+        taken: Taken,
         out: &mut Vec<Effect>,
     ) {
         let Some(sent) = self.durable.turn(turn) else { return };
@@ -199,19 +206,47 @@ impl Session {
         if at < self.live.progress.since {
             return;
         }
-        if !adapter::holds(text, sent.as_typed()) {
+        if !adapter::holds(&taken.text, sent.as_typed()) {
             self.note(Source::Dsx, now.ms, "the agent took another message than the one typed".to_owned());
             return;
         }
-        let altered = !adapter::same_text(text, sent.as_typed());
+        let altered = !adapter::same_text(&taken.text, sent.as_typed());
         self.live.typed = true;
-        self.live.progress.prompt = prompt;
+        self.live.progress.prompt = taken.prompt;
         self.live.progress.in_transcript = source == Source::Transcript;
         let evidence = match altered {
             true => format!("{} (the agent saw it altered)", source.name()),
             false => source.name().to_owned(),
         };
         self.confirm(now, turn, &evidence, out);
+    }
+
+    pub(crate) fn look_if_still_there(&mut self, turn: TurnId, out: &mut Vec<Effect>) {
+        if self.is_unconfirmed(turn) && !self.live.progress.osc_busy {
+            out.push(Effect::Look { quiet_ms: 100, fresh: false });
+        }
+    }
+
+    fn is_unconfirmed(&self, turn: TurnId) -> bool {
+        self.live.progress.turn == Some(turn)
+            && self.durable.turn(turn).is_some_and(|t| t.state == TurnState::Delivering)
+    }
+
+    /// The box was looked at while a typed message is unconfirmed.
+    pub(crate) fn submit_again(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
+        let Some(turn) = self.live.progress.turn.filter(|t| self.live.typed && self.is_unconfirmed(*t))
+        else {
+            return;
+        };
+        let Some(text) = self.durable.turn(turn).map(|t| t.as_typed().to_owned()) else { return };
+        let still_there =
+            !self.live.progress.osc_busy && adapter::shows_end(Cli::Claude, screen, &message_end(&text));
+        if still_there && self.live.progress.submits_again < SUBMITS_AGAIN {
+            self.live.progress.submits_again += 1;
+            self.note(Source::Screen, now.ms, "the message still stands in the input box".to_owned());
+            out.push(Effect::Press(adapter::key("Enter")));
+            out.push(Effect::Arm { timer: Timer::StillThere(turn), after_ms: STILL_THERE_MS });
+        }
     }
 
     /// The agent went to work: what it works on should be told at once.
@@ -298,7 +333,10 @@ impl Session {
                 self.live.progress = Progress::default();
                 self.live.typed = false;
                 match self.durable.spec.cli {
-                    Cli::Claude => self.doubt_composer(out),
+                    Cli::Claude => {
+                        out.push(Effect::Press(adapter::end_paste()));
+                        self.doubt_composer(out);
+                    }
                     Cli::Demo | Cli::Command => {
                         out.push(Effect::Press(adapter::discard_draft(now.bracketed)))
                     }

@@ -47,6 +47,8 @@ pub enum Until {
 pub enum Timer {
     /// The agent should have shown by now that it took the message.
     Confirm(TurnId),
+    /// The typed message should have left the input box by now.
+    StillThere(TurnId),
     /// Sources should agree by now that the turn is over.
     Settle(TurnId),
     /// The input box should have been read by now.
@@ -59,6 +61,8 @@ pub enum Timer {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ScreenText {
     pub lines: Vec<String>,
+    /// The same rows with what is drawn dim or inverse left blank: hints are no content.
+    pub solid: Vec<String>,
     pub cursor_row: u16,
     pub cursor_col: u16,
 }

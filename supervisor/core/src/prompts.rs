@@ -79,6 +79,7 @@ impl Session {
             return;
         }
         if self.durable.ready {
+            self.submit_again(now, screen, out);
             self.composer_seen(now, screen, out);
             return;
         }

@@ -24,6 +24,14 @@ pub(crate) enum Said {
     Blocked,
 }
 
+/// A message that the agent says it took.
+pub(crate) struct Taken {
+    pub text: String,
+    /// The agent's own id for what it began with it.
+    pub prompt: Option<String>,
+    pub origin_agent: bool,
+}
+
 /// State that a crash may lose: it is built again from what the sources say.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
@@ -40,6 +48,10 @@ pub(crate) struct Live {
     pub shells_linger: bool,
     /// The submitting write of the running turn is done.
     pub typed: bool,
+    /// What somebody typed into the agent's terminal while a turn ran.
+    pub typed_ahead: Vec<String>,
+    /// Between a restart and [`Input::Recovered`]: what is said may be known already.
+    pub recovering: bool,
     /// A look at the screen is under way.
     pub looking: bool,
     /// Answers given to start-up dialogs, so that one is never answered twice for one look.
@@ -63,7 +75,7 @@ impl Session {
     /// A session read back. The shell then says what the sources say, and [`Input::Recovered`] last.
     #[must_use]
     pub fn restore(durable: Durable) -> Self {
-        let mut live = Live::default();
+        let mut live = Live { recovering: true, ..Live::default() };
         if let Some(turn) = durable.running() {
             live.progress = Progress {
                 turn: Some(turn.id),
@@ -216,7 +228,7 @@ impl Session {
             Evidence::Rest(rest) => self.rest(now, source, at, rest, out),
             Evidence::Blocked(asked) => self.blocked(now, source, at, asked, out),
             Evidence::Submitted { text, prompt, origin_agent } => {
-                self.submitted(now, source, at, &text, prompt, origin_agent, out);
+                self.submitted(now, source, at, Taken { text, prompt, origin_agent }, out);
             }
             Evidence::Stopped { text, prompt, agents, shells }
                 if self.counts(source, at, prompt.as_ref()) =>
@@ -283,6 +295,11 @@ impl Session {
         } else if source == Source::SessionFile && at >= p.since {
             p.file_rest = false;
         }
+        let typed_ahead = source == Source::SessionFile && !self.live.typed_ahead.is_empty();
+        if typed_ahead && self.durable.running().is_none() {
+            let text = std::mem::take(&mut self.live.typed_ahead).join("\n");
+            self.foreign_turn(now, at, Taken { text, prompt: None, origin_agent: false }, out);
+        }
     }
 
     fn rest(&mut self, now: Now, source: Source, at: u64, rest: Rest, out: &mut Vec<Effect>) {
@@ -320,63 +337,73 @@ impl Session {
         Heard { osc: self.live.osc.is_some(), file: self.live.file.is_some() }
     }
 
-    #[allow(clippy::too_many_arguments)] // one evidence's own fields, passed on whole
-    fn submitted(
-        &mut self,
-        now: Now,
-        source: Source,
-        at: u64,
-        text: &str,
-        prompt: Option<String>,
-        origin_agent: bool,
-        out: &mut Vec<Effect>,
-    ) {
+    fn submitted(&mut self, now: Now, source: Source, at: u64, taken: Taken, out: &mut Vec<Effect>) {
         self.live.shells_linger = false;
         match self.durable.running().map(|t| (t.id, t.state)) {
             Some((turn, TurnState::Delivering)) => {
-                self.submitted_while_delivering(now, source, at, turn, text, prompt, out);
+                self.submitted_while_delivering(now, source, at, turn, taken, out);
+            }
+            Some((turn, TurnState::Confirmed)) if source == Source::Hook => {
+                self.submitted_while_running(now, at, turn, taken, out);
             }
             Some((_, TurnState::Confirmed)) => {
                 let p = &mut self.live.progress;
                 p.in_transcript |= source == Source::Transcript && at >= p.since;
-                if source == Source::Hook && origin_agent {
-                    // A sub-agent reported back: the same turn goes on under another id of the agent's.
-                    p.prompt = prompt;
-                    p.stop = None;
-                    p.osc_rest = None;
-                    p.file_rest = false;
-                    p.waited = false;
-                } else if source == Source::Hook && p.prompt.is_none() {
-                    p.prompt = prompt;
-                }
             }
+            // After a restart what was known before is said once more.
+            _ if self.live.recovering && at <= self.durable.last_at => {}
             _ if source == Source::Hook || self.durable.spec.cli == Cli::Demo => {
-                self.foreign_turn(now, at, text, prompt, origin_agent, out);
+                self.foreign_turn(now, at, taken, out);
             }
             _ => {}
         }
     }
 
-    /// A turn that dsx did not send: somebody typed it, or the agent began it by itself.
-    pub(crate) fn foreign_turn(
+    /// The agent took a message while a turn runs: into it, after it, or as its continuation.
+    fn submitted_while_running(
         &mut self,
         now: Now,
         at: u64,
-        text: &str,
-        prompt: Option<String>,
-        origin_agent: bool,
+        turn: TurnId,
+        taken: Taken,
         out: &mut Vec<Effect>,
     ) {
+        let p = &mut self.live.progress;
+        if p.prompt.is_none() {
+            p.prompt = taken.prompt;
+            return;
+        }
+        let another = taken.prompt.is_some() && taken.prompt != p.prompt;
+        let over = p.stop.clone().filter(|s| another && s.agents == 0);
+        if let Some(stop) = over {
+            // The next turn began before the rest between the two was seen.
+            self.end(now, turn, Outcome::Ended, stop.text, None, out);
+            self.foreign_turn(now, at, taken, out);
+        } else if taken.origin_agent {
+            // A sub-agent reported back: the same turn goes on, under another id of the agent's.
+            p.prompt = taken.prompt;
+            p.stop = None;
+            p.osc_rest = None;
+            p.file_rest = false;
+            p.waited = false;
+        } else if !another {
+            // Somebody typed ahead; the agent begins with it when this turn is over, or takes it into it.
+            self.live.typed_ahead.push(taken.text);
+        }
+    }
+
+    /// A turn that dsx did not send: somebody typed it, or the agent began it by itself.
+    pub(crate) fn foreign_turn(&mut self, now: Now, at: u64, taken: Taken, out: &mut Vec<Effect>) {
         let turn = TurnId(self.durable.next_turn);
-        let origin = if origin_agent { Origin::Agent } else { Origin::Typed };
-        let queued =
-            Fact::Queued { turn, text: text.to_owned(), key: None, origin, typed: None, command: false };
+        let origin = if taken.origin_agent { Origin::Agent } else { Origin::Typed };
+        let queued = Fact::Queued { turn, text: taken.text, key: None, origin, typed: None, command: false };
         self.fact(now, queued, out);
         self.fact(now, Fact::Confirmed { turn, evidence: "hook".to_owned() }, out);
         self.live.typed = true;
+        self.live.typed_ahead.clear();
         let osc_busy = matches!(self.live.osc, Some((Said::Busy, _)));
         self.live.progress =
-            Progress { turn: Some(turn), since: at, prompt, osc_busy, ..Progress::default() };
+            Progress { turn: Some(turn), since: at, prompt: taken.prompt, osc_busy, ..Progress::default() };
     }
 
     /// Weighs the running turn.
@@ -412,8 +439,9 @@ impl Session {
         self.live.shells_linger = stop.is_some_and(|s| s.shells > 0);
         self.fact(now, Fact::Ended { turn, outcome, text, error: error.clone() }, out);
         out.push(Effect::Disarm(Timer::Settle(turn)));
-        out.push(Effect::Disarm(Timer::Confirm(turn)));
-        out.push(Effect::Disarm(Timer::Quiet(turn)));
+        for timer in [Timer::Confirm(turn), Timer::StillThere(turn), Timer::Quiet(turn)] {
+            out.push(Effect::Disarm(timer));
+        }
         if self.live.progress.turn == Some(turn) {
             self.live.progress = Progress::default();
             self.live.typed = false;
@@ -436,11 +464,13 @@ impl Session {
             }
             Timer::Quiet(turn) if self.live.progress.turn == Some(turn) => self.quiet_expired(out),
             Timer::Composer => self.composer_expired(now, out),
+            Timer::StillThere(turn) => self.look_if_still_there(turn, out),
             Timer::Settle(_) | Timer::Quiet(_) => {}
         }
     }
 
     fn recovered(&mut self, now: Now, recovery: Recovery, out: &mut Vec<Effect>) {
+        self.live.recovering = false;
         if self.durable.exit.is_some() {
             return;
         }

@@ -52,6 +52,8 @@ pub(crate) struct Progress {
     pub interrupted: bool,
     /// dsx pressed the interrupt key.
     pub asked_interrupt: bool,
+    /// Times the submitting key was pressed again.
+    pub submits_again: u32,
     /// A wait of ours ran out.
     pub waited: bool,
     pub command_done: bool,

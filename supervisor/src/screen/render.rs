@@ -17,6 +17,23 @@ pub(crate) fn lines(screen: &vt100::Screen) -> Vec<String> {
     .unwrap_or_else(|| vec![String::new(); usize::from(rows.get())])
 }
 
+/// The rows without what is drawn dim or inverse, and without the blanks at their ends.
+pub(crate) fn solid_lines(screen: &vt100::Screen) -> Vec<String> {
+    let (rows, cols) = screen.size();
+    let line = |row| {
+        let cells =
+            (0..cols.get()).filter_map(|col| screen.cell(row, col)).filter(|c| !c.is_wide_continuation());
+        let text = |c: &vt100::Cell| match c.dim() || c.inverse() || !c.has_contents() {
+            true => " ".to_owned(),
+            false => c.contents().to_owned(),
+        };
+        let mut line: String = cells.map(text).collect();
+        line.truncate(line.trim_end_matches(' ').len());
+        line
+    };
+    (0..rows.get()).map(|row| guarded(|| line(row)).unwrap_or_default()).collect()
+}
+
 /// The rows with their colours, each complete in itself.
 pub(crate) fn lines_ansi(screen: &vt100::Screen) -> Vec<Vec<u8>> {
     let (rows, _) = screen.size();

@@ -186,6 +186,11 @@ impl Terminal {
         }
     }
 
+    /// The rows with what is drawn dim or inverse left blank: hints and drawn cursors are no content.
+    pub fn solid_lines(&self) -> Vec<String> {
+        render::solid_lines(self.state.model.screen())
+    }
+
     /// The rows of the screen in use with their colours as SGR, each complete in itself, without the
     /// blanks at its end.
     pub fn lines_ansi(&self) -> Vec<Vec<u8>> {

@@ -1,6 +1,6 @@
 //! What the program prints: from the log into the screen, and what is read out of it on the way.
 
-use dsx_core::adapter::read_osc7501;
+use dsx_core::adapter::{read_osc7501, shows_end};
 use dsx_core::{Evidence, Input, ScreenText, Source};
 use dsx_protocol::TurnId;
 use tokio::time::{Duration, Instant};
@@ -47,6 +47,7 @@ impl Task {
         if self.watches_output {
             self.input(Input::Output).await;
         }
+        self.tell_shown();
         self.rearm_look();
     }
 
@@ -85,10 +86,31 @@ impl Task {
 
     pub(super) async fn looked(&mut self) {
         if self.looking.take().is_some() {
-            let shown = self.terminal.contents();
-            let screen =
-                ScreenText { lines: shown.lines, cursor_row: shown.cursor.row, cursor_col: shown.cursor.col };
+            let screen = self.screen_text();
             self.input(Input::Looked(screen)).await;
+        }
+    }
+
+    fn screen_text(&self) -> ScreenText {
+        let shown = self.terminal.contents();
+        ScreenText {
+            lines: shown.lines,
+            solid: self.terminal.solid_lines(),
+            cursor_row: shown.cursor.row,
+            cursor_col: shown.cursor.col,
+        }
+    }
+
+    /// The typist goes on once the input box ends with what it typed.
+    pub(super) fn tell_shown(&mut self) {
+        let Some((end, shown)) = self.awaited_end.take().filter(|(_, shown)| !shown.is_closed()) else {
+            return;
+        };
+        if shows_end(self.core.spec().cli, &self.screen_text(), &end) {
+            // The typist may have stopped waiting just now.
+            let _ = shown.send(());
+        } else {
+            self.awaited_end = Some((end, shown));
         }
     }
 

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dsx_core::{Exit, Input, RequestId, Session, WaiterId};
 use dsx_protocol::Summary;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
 use super::Command;
@@ -77,6 +77,8 @@ pub(super) struct Task {
     pub(super) viewers: Viewers,
     pub(super) watches_output: bool,
     pub(super) looking: Option<Looking>,
+    /// The end of a message that the typist waits to see in the input box.
+    pub(super) awaited_end: Option<(String, oneshot::Sender<()>)>,
     /// The program has ended; its last output may still be on its way.
     pub(super) ended: Option<Exit>,
     pub(super) kill: Option<super::death::Killing>,
@@ -148,6 +150,11 @@ impl Task {
 
     async fn typed(&mut self, typed: Typed) {
         self.input(match typed {
+            Typed::Await { end, shown } => {
+                self.awaited_end = Some((end, shown));
+                self.tell_shown();
+                return;
+            }
             Typed::Done { turn } => Input::Typed { turn },
             Typed::Failed { turn, submitted, error } => Input::TypeFailed { turn, submitted, error },
         })

@@ -9,7 +9,7 @@ use std::time::Duration;
 use dsx_core::adapter::{Script, Step};
 use dsx_protocol::TurnId;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::log::{Cursor, Phase};
@@ -29,11 +29,22 @@ pub(super) enum Job {
     Keys(Vec<u8>),
 }
 
-/// How a turn's typing went.
+/// What the writer tells the session's task.
 #[derive(Debug)]
 pub(super) enum Typed {
-    Done { turn: TurnId },
-    Failed { turn: TurnId, submitted: bool, error: String },
+    /// Tell when the input box ends with this text.
+    Await {
+        end: String,
+        shown: oneshot::Sender<()>,
+    },
+    Done {
+        turn: TurnId,
+    },
+    Failed {
+        turn: TurnId,
+        submitted: bool,
+        error: String,
+    },
 }
 
 /// The queue in front of the writer.
@@ -53,8 +64,9 @@ impl Typist {
         let (jobs, job_queue) = mpsc::channel(JOBS);
         let (answers, answer_queue) = mpsc::channel(ANSWERS);
         let (told, typed) = mpsc::channel(JOBS);
-        let writer = Writer { master: super::tty::register(master)?, cursor, output, answers: answer_queue };
-        tokio::spawn(writer.run(job_queue, told));
+        let master = super::tty::register(master)?;
+        let writer = Writer { master, cursor, output, answers: answer_queue, told };
+        tokio::spawn(writer.run(job_queue));
         Ok((Self { jobs, answers }, typed))
     }
 
@@ -78,10 +90,11 @@ struct Writer {
     cursor: Cursor,
     output: watch::Receiver<u64>,
     answers: mpsc::Receiver<Vec<u8>>,
+    told: mpsc::Sender<Typed>,
 }
 
 impl Writer {
-    async fn run(mut self, mut jobs: mpsc::Receiver<Job>, told: mpsc::Sender<Typed>) {
+    async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         loop {
             tokio::select! {
                 biased;
@@ -93,7 +106,7 @@ impl Writer {
                     None => return,
                     Some(Job::Turn { turn, script }) => {
                         let typed = self.turn(turn, &script).await;
-                        if told.send(typed).await.is_err() {
+                        if self.told.send(typed).await.is_err() {
                             return;
                         }
                     }
@@ -125,6 +138,7 @@ impl Writer {
                 Step::Write(bytes) => self.write(bytes).await?,
                 Step::Pause(ms) => sleep(Duration::from_millis(*ms)).await,
                 Step::Quiet { ms, max_ms } => self.quiet(*ms, *max_ms).await,
+                Step::Shown { end, max_ms } => self.shown(end, *max_ms).await,
                 Step::Submit(bytes) => {
                     if turn.is_some() {
                         self.cursor.submitting();
@@ -151,6 +165,14 @@ impl Writer {
                 () = sleep_until(latest) => return,
                 changed = self.output.changed() => if changed.is_err() { return },
             }
+        }
+    }
+
+    async fn shown(&self, end: &str, max_ms: u64) {
+        let (shown, seen) = oneshot::channel();
+        if self.told.send(Typed::Await { end: end.to_owned(), shown }).await.is_ok() {
+            // Not seen in time: it is submitted all the same, and its confirmation shows what arrived.
+            let _ = timeout(Duration::from_millis(max_ms), seen).await;
         }
     }
 

@@ -193,7 +193,8 @@ pub(super) fn read_session_file(text: &str) -> Option<(u64, Evidence)> {
     let file: SessionFile = serde_json::from_str(text).ok()?;
     let at = file.status_updated_at.unwrap_or(0);
     let evidence = match file.status.as_deref()? {
-        "idle" => Evidence::Rest(Rest::Idle),
+        // `shell`: the turn is over, a background shell still runs.
+        "idle" | "shell" => Evidence::Rest(Rest::Idle),
         "busy" => Evidence::Busy,
         "waiting" => {
             let what = file.waiting_for.unwrap_or_else(|| "input".to_owned());
@@ -215,9 +216,9 @@ mod tests {
             "hook_event_name": "Stop", "session_id": "s", "transcript_path": "/t", "prompt_id": "p",
             "last_assistant_message": "done",
             "background_tasks": [
-                {"id": "1", "type": "local_agent", "status": "running"},
-                {"id": "2", "type": "local_bash", "status": "running"},
-                {"id": "3", "type": "local_bash", "status": "completed"},
+                {"id": "1", "type": "subagent", "status": "running"},
+                {"id": "2", "type": "shell", "status": "running"},
+                {"id": "3", "type": "shell", "status": "completed"},
             ],
         });
         let said = read_hook(payload.to_string().as_bytes());

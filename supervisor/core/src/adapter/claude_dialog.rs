@@ -56,7 +56,7 @@ fn question(above: &[String]) -> String {
     asks.or(headline).map(|l| l.trim().to_owned()).unwrap_or_default()
 }
 
-/// The text of the input box: what follows the pointer between two rules.
+/// The text of the input box: what follows the pointer between two rules. A hint, which is drawn dim, is none.
 pub(super) fn read_composer(screen: &ScreenText) -> Option<String> {
     let is_rule = |l: &String| {
         let l = l.trim();
@@ -64,24 +64,23 @@ pub(super) fn read_composer(screen: &ScreenText) -> Option<String> {
     };
     let bottom = screen.lines.iter().rposition(is_rule)?;
     let top = screen.lines[..bottom].iter().rposition(is_rule)?;
-    let inside = &screen.lines[top + 1..bottom];
-    let first = inside.first()?.trim_start().strip_prefix(POINTER)?;
-    let mut text = first.trim().to_owned();
-    for line in &inside[1..] {
-        text.push('\n');
-        text.push_str(line.trim());
-    }
-    Some(text.trim().to_owned())
+    let first = screen.lines.get(top + 1).filter(|_| top + 1 < bottom)?;
+    first.trim_start().strip_prefix(POINTER)?;
+    let rows = screen.solid.get(top + 1..bottom)?;
+    let text: Vec<&str> = rows.iter().map(|row| row.trim().trim_start_matches(POINTER).trim()).collect();
+    Some(text.join("\n").trim().to_owned())
 }
 
-/// A paste that a crash cut off is ended first. Ctrl-U to the start of the line, Ctrl-A Ctrl-K from it: one of
-/// them, or Ctrl-C, empties any box.
-pub(super) fn empty_composer(attempt: u32) -> Script {
-    Script::write(match attempt % 3 {
-        0 => &b"\x1b[201~\x15"[..],
-        1 => b"\x1b[F\x15\x01\x0b",
-        _ => b"\x03",
-    })
+/// Whether the input box ends with this text, however it is wrapped.
+pub(super) fn shows_end(screen: &ScreenText, end: &str) -> bool {
+    let squeeze = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
+    read_composer(screen).is_some_and(|text| squeeze(&text).ends_with(&squeeze(end)))
+}
+
+/// One Ctrl-C empties a box of any length (observed, 2.1.197 and 2.1.328). On an empty box it would arm the
+/// exit: the box is read before each.
+pub(super) fn empty_composer() -> Script {
+    Script::write(&b"\x03"[..])
 }
 
 #[cfg(test)]
@@ -89,7 +88,8 @@ mod tests {
     use super::*;
 
     fn screen(text: &str) -> ScreenText {
-        ScreenText { lines: text.lines().map(str::to_owned).collect(), ..ScreenText::default() }
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        ScreenText { solid: lines.clone(), lines, ..ScreenText::default() }
     }
 
     #[test]
@@ -113,5 +113,9 @@ mod tests {
         assert_eq!(read_composer(&shown), Some(String::new()));
         let shown = screen("────────────────────\n❯ late 20 x\n  more\n────────────────────\n");
         assert_eq!(read_composer(&shown), Some("late 20 x\nmore".into()));
+        assert!(shows_end(&shown, "x mo re") && !shows_end(&shown, "late"));
+        let mut hint = screen("────────────────────\n❯ Resend your message\n────────────────────\n");
+        hint.solid[1] = "❯".to_owned();
+        assert_eq!(read_composer(&hint), Some(String::new()));
     }
 }

@@ -10,8 +10,11 @@ use crate::spec::{Cli, Spec};
 /// its own (observed at over 800 characters or over 3 lines, Claude Code 2.1.328).
 const PASTE_CHARS: usize = 700;
 const PASTE_NEWLINES: usize = 2;
-/// Milliseconds between two pastes, so that they are read as two.
-const PASTE_GAP_MS: u64 = 5;
+/// Characters at the end of a message by which it is recognised in the input box.
+const END_CHARS: usize = 24;
+/// How long the end of a message may take to be drawn. 2.1.197 submits only what it has drawn, and a fixed
+/// pause is a guess that load breaks.
+const DRAWN_MS: u64 = 5_000;
 /// Bytes over which a message goes by a file.
 const FILE_BYTES: usize = 64 * 1024;
 
@@ -91,16 +94,17 @@ pub(super) fn pasted(text: &str) -> Script {
     let text = text.trim_end_matches(['\n', '\r']);
     let mut steps = Vec::new();
     for piece in pieces(text) {
-        if !steps.is_empty() {
-            steps.push(Step::Pause(PASTE_GAP_MS));
-        }
         steps.push(Step::Write(format!("{PASTE_BEGIN}{piece}{PASTE_END}").into_bytes()));
     }
-    if steps.len() > 1 {
-        steps.push(Step::Quiet { ms: 50, max_ms: 10_000 });
-    }
+    steps.push(Step::Shown { end: message_end(text), max_ms: DRAWN_MS });
     steps.push(Step::Submit(b"\r".to_vec()));
     Script { steps }
+}
+
+/// The end of a message, by which it is recognised however the input box wraps it.
+pub(crate) fn message_end(text: &str) -> String {
+    let solid: Vec<char> = text.chars().filter(|c| !c.is_whitespace()).collect();
+    solid[solid.len().saturating_sub(END_CHARS)..].iter().collect()
 }
 
 /// One write, then the key that submits.

@@ -15,6 +15,7 @@ use dsx_protocol::{TurnId, WireError};
 pub use claude::{Launch, launch};
 pub use env::clean_env;
 pub use keys::{UnknownKey, key_bytes};
+pub(crate) use message::message_end;
 pub use message::{Routed, holds, same_text};
 pub use osc7501::read_osc7501;
 
@@ -31,6 +32,11 @@ pub enum Step {
     /// Until the output has been quiet for so many milliseconds, `max_ms` at most.
     Quiet {
         ms: u64,
+        max_ms: u64,
+    },
+    /// Until the input box ends with this text, `max_ms` at most: what is drawn has been taken.
+    Shown {
+        end: String,
         max_ms: u64,
     },
     /// The write that submits. After a crash, whether it had begun decides everything.
@@ -75,9 +81,23 @@ pub(crate) fn key(name: &str) -> Script {
     Script::write(key_bytes(name, false).unwrap_or_default())
 }
 
-/// Keys that empty the input box; another attempt tries another way.
-pub(crate) fn empty_composer(attempt: u32) -> Script {
-    claude_dialog::empty_composer(attempt)
+/// Keys that empty an input box that is not empty.
+pub(crate) fn empty_composer() -> Script {
+    claude_dialog::empty_composer()
+}
+
+/// Ends a paste that a crash may have cut off.
+pub(crate) fn end_paste() -> Script {
+    Script::write(&b"\x1b[201~"[..])
+}
+
+/// Whether the agent's input box ends with this text.
+#[must_use]
+pub fn shows_end(cli: Cli, screen: &ScreenText, end: &str) -> bool {
+    match cli {
+        Cli::Claude => claude_dialog::shows_end(screen, end),
+        Cli::Demo | Cli::Command => true,
+    }
 }
 
 /// Takes back a draft that a crash cut off, in whatever edits the line: the paste is ended, the line killed.

@@ -28,6 +28,8 @@ pub fn read_osc7501(payload: &[u8]) -> Option<Evidence> {
         "done" => Some(Evidence::Rest(Rest::Done)),
         "error" => Some(Evidence::Rest(Rest::Error(message))),
         "working" => Some(Evidence::Busy),
+        // Claude gives up on a turn for want of a login: the turn is over, nothing can be answered here.
+        "blocked" if kind == Some("auth") => Some(Evidence::Rest(Rest::Error(message))),
         "blocked" => Some(Evidence::Blocked(Asked {
             kind: kind.unwrap_or("question").to_owned(),
             text: message.unwrap_or_else(|| "the agent asks something".to_owned()),
