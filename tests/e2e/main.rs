@@ -5,4 +5,6 @@
 mod claude;
 mod claude_facts;
 mod harness;
+mod job;
+mod main_job;
 mod runner;

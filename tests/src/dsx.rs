@@ -38,7 +38,6 @@ impl Output {
     ///
     /// # Panics
     /// With everything it said, when it did not.
-    #[must_use]
     pub fn expect_code(self, code: i32) -> Self {
         assert_eq!(self.code, code, "exit code; it said:\n{}\n{}", self.stdout, self.stderr);
         self
@@ -75,10 +74,10 @@ impl<'h> Dsx<'h> {
         self.call(args).run()
     }
 
-    /// Runs `dsx --json ARGS`, which must succeed and print one JSON value.
+    /// Runs `dsx VERB --json ARGS`, which must succeed and print one JSON value.
     pub fn json<A: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = A>) -> Value {
-        let mut call = self.call(["--json"]);
-        call.args.extend(args.into_iter().map(|a| a.as_ref().to_owned()));
+        let mut call = self.call(args);
+        call.args.insert(1, "--json".into());
         let said = call.run().expect_code(0);
         serde_json::from_str(&said.stdout).unwrap_or_else(|e| panic!("not JSON ({e}): {said:?}"))
     }

@@ -31,7 +31,7 @@ impl Home {
         // at most 107 bytes.
         let dir = tempfile::Builder::new().prefix("dsx").tempdir().expect("a temporary directory");
         let root = dir.path().canonicalize().expect("resolving the temporary directory");
-        for sub in ["home", "project", "dsx", "tmp"] {
+        for sub in ["home", "project", "tmp"] {
             fs::create_dir(root.join(sub)).expect("creating the private home");
         }
         let mut home = Self { root, env: BTreeMap::new(), _dir: dir };
