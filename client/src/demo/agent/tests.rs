@@ -1,3 +1,6 @@
+use dsx_core::adapter::{TranscriptReader, read_osc7501};
+use dsx_core::{Cli, Evidence, Rest};
+
 use super::*;
 
 /// An agent and its clock; what it does is told by short names.
@@ -189,4 +192,51 @@ fn nothing_is_taken_beyond_the_bounds() {
     assert!(view.hint.contains("not taken"));
     played.key(Key::PasteTooLong(5_000_000));
     assert!(played.agent.view(played.now()).hint.contains("5000000"));
+}
+
+/// What dsx makes of it all, in order, times aside.
+fn heard(actions: &[Action]) -> Vec<Evidence> {
+    let mut reader = TranscriptReader::new(Cli::Demo);
+    let mut heard = Vec::new();
+    for action in actions {
+        match action {
+            Action::Record(record) => {
+                let line = serde_json::to_string(record).unwrap();
+                heard.extend(reader.line(&line).into_iter().map(|(at, said)| {
+                    assert_eq!(at, Some(1_000_000));
+                    said
+                }));
+            }
+            Action::Status(status) => {
+                let escape = status.escape();
+                let payload = escape.strip_prefix("\x1b]7501;").unwrap().strip_suffix('\x07').unwrap();
+                heard.push(read_osc7501(payload.as_bytes()).unwrap());
+            }
+            _ => {}
+        }
+    }
+    heard
+}
+
+#[test]
+fn dsx_understands_what_it_says() {
+    let submitted =
+        |text: &str| Evidence::Submitted { text: text.to_owned(), prompt: None, origin_agent: false };
+    let mut played = Played::default();
+    let mut send = |text: &str| {
+        let mut out = Vec::new();
+        for key in [Key::Paste(text.to_owned()), Key::Enter, Key::Escape] {
+            played.agent.handle(Now { mono: 0, at: 1_000_000 }, Event::Key(key), &mut out);
+        }
+        heard(&out)
+    };
+    let stopped = Evidence::Stopped { text: Some("a\tb".into()), prompt: None, agents: 0, shells: 0 };
+    let turn = [submitted("say a\tb"), Evidence::Busy, stopped, Evidence::Rest(Rest::Done)];
+    assert_eq!(send("say a\tb"), turn);
+    let failed = Evidence::Failed { error: "é!".into(), text: None, prompt: None };
+    let rest = Evidence::Rest(Rest::Error(Some("é!".into())));
+    assert_eq!(send("fail é!"), [submitted("fail é!"), Evidence::Busy, failed, rest]);
+    let asked = send("ask Which? | a");
+    assert!(matches!(&asked[2], Evidence::Blocked(a) if a.kind == "question" && a.text == "Which? (a)"));
+    assert_eq!(asked[3..], [Evidence::Interrupted, Evidence::Rest(Rest::Idle)]);
 }
