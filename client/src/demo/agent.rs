@@ -319,3 +319,6 @@ impl Agent {
         out.push(Action::Exit(0));
     }
 }
+
+#[cfg(test)]
+mod tests;

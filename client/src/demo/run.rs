@@ -274,3 +274,6 @@ fn read_file(path: &str) -> Result<String, String> {
     File::open(path).and_then(|file| file.take(FILE_MAX).read_to_end(&mut bytes)).map_err(failed)?;
     String::from_utf8(bytes).map_err(|_| format!("cannot read {path}: it is no text"))
 }
+
+#[cfg(test)]
+mod tests;

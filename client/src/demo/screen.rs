@@ -49,8 +49,8 @@ pub(super) struct Screen {
     kept: VecDeque<Line>,
     /// What is to stay and is not drawn yet.
     pending: String,
-    /// Escapes that move nothing.
-    silent: String,
+    /// Status records, which follow what was drawn: who hears one and looks finds the picture it is of.
+    statuses: String,
     repaint: bool,
 }
 
@@ -63,7 +63,7 @@ impl Screen {
             cursor: (0, 0),
             kept: VecDeque::new(),
             pending: String::new(),
-            silent: String::new(),
+            statuses: String::new(),
             repaint: false,
         }
     }
@@ -79,9 +79,7 @@ impl Screen {
     }
 
     pub(super) fn status(&mut self, status: &Status) {
-        // In the order of things: what was shown before it is drawn before it.
-        let to = if self.pending.is_empty() { &mut self.silent } else { &mut self.pending };
-        to.push_str(&status.escape());
+        self.statuses.push_str(&status.escape());
     }
 
     pub(super) fn banner(&mut self, version: &str) {
@@ -146,7 +144,7 @@ impl Screen {
     /// Brings the terminal up to date, by as little as will do.
     pub(super) fn draw(&mut self, view: &View<'_>, out: &mut Vec<u8>) {
         let (rows, cursor) = self.region_of(view);
-        let mut drawn = std::mem::take(&mut self.silent);
+        let mut drawn = String::new();
         if self.repaint || !self.pending.is_empty() || rows.len() != self.region.len() {
             self.erase(&mut drawn);
             // Also before a repaint: what stays must have been on the terminal once, to be in its history.
@@ -160,14 +158,16 @@ impl Screen {
             self.draw_changed(&rows, cursor, &mut drawn);
         }
         (self.region, self.cursor) = (rows, cursor);
+        drawn.push_str(&std::mem::take(&mut self.statuses));
         out.extend_from_slice(drawn.as_bytes());
     }
 
     /// Takes the region away; what stays, stays.
     pub(super) fn close(&mut self, out: &mut Vec<u8>) {
-        let mut drawn = std::mem::take(&mut self.silent);
+        let mut drawn = String::new();
         self.erase(&mut drawn);
         drawn.push_str(&std::mem::take(&mut self.pending));
+        drawn.push_str(&std::mem::take(&mut self.statuses));
         self.region.clear();
         self.cursor = (0, 0);
         out.extend_from_slice(drawn.as_bytes());
@@ -308,3 +308,6 @@ fn go_down(rows: usize, drawn: &mut String) {
 fn go_to_column(col: usize, drawn: &mut String) {
     drawn.push_str(&format!("\x1b[{}G", col + 1));
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,10 @@ const WAIT_MAX_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// What a human sees of the language.
 pub(super) const HELP: &str = "\
-I am a scripted stand-in for a coding agent. My answer depends on how your message begins:
+I am a scripted stand-in for a coding agent. What I do depends on
+how your message begins:
   say X            X
-  slow N X         X after N seconds (250ms for milliseconds); wait N does the same
+  slow N X         X after N seconds (or 250ms); so does wait N X
   ask Q | A | B    a question with the options A and B
   fail X           a failed turn with the error X
   long N           N lines
@@ -17,7 +18,8 @@ I am a scripted stand-in for a coding agent. My answer depends on how your messa
   read FILE        does what the file says
   crash            ends the program with status 3
   help             this
-Anything else is answered with what you said. Esc interrupts, Ctrl-C twice leaves.";
+Anything else is answered with what you said.
+Esc interrupts, Ctrl-C twice leaves.";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Plan {

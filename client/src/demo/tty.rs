@@ -5,6 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -30,7 +31,11 @@ impl Terminal {
     /// The one on standard input. It is opened by its name: a descriptor of our own can be made non-blocking
     /// without making it so for everybody who shares standard input.
     pub(super) fn open() -> io::Result<Self> {
-        let name = ttyname(io::stdin())?;
+        let name = match ttyname(io::stdin()) {
+            // It has no name in this mount namespace (ENODEV), or is no terminal at all (ENOTTY).
+            Err(Errno::ENODEV) => PathBuf::from("/dev/tty"),
+            named => named?,
+        };
         let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
         Self::raw(OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(name)?)
     }
