@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -28,6 +28,8 @@ use crate::launch::{Origin, pidfd};
 
 /// No more is read from the supervisor while it has so many frames of ours to read.
 const OUTBOX: usize = 256;
+/// How long a supervisor that has hung up may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Frames handled before the rest of the world is looked at again.
 const ROUND: usize = 64;
 
@@ -56,6 +58,8 @@ pub(super) enum Seat {
 pub(super) struct Supervisor {
     /// `None` once it cannot be talked to any more.
     wire: Option<Wire>,
+    /// When that was so.
+    hung_up: Option<Instant>,
     /// Stands for the process. A successor is started when this says that it is dead, and not before.
     process: OwnedFd,
     /// Its pid, if it is our child and so ours to reap.
@@ -73,7 +77,7 @@ impl Seat {
         let peer = getsockopt(&channel, sockopt::PeerCredentials)?;
         let process = pidfd::open(peer.pid().unsigned_abs())?;
         let wire = Some(Wire::new(channel)?);
-        Ok(Seat::Taken(Supervisor { wire, process, own: None, greeted: false }))
+        Ok(Seat::Taken(Supervisor { wire, hung_up: None, process, own: None, greeted: false }))
     }
 
     fn wire(&mut self) -> Option<&mut Wire> {
@@ -89,6 +93,12 @@ impl Seat {
             Seat::Empty { .. } => None,
         }
     }
+}
+
+fn until(due: Instant) -> PollTimeout {
+    // Rounded up: a timeout that ends too early would be a busy loop until it is due.
+    let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+    PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
 }
 
 /// Something that poll watches.
@@ -141,6 +151,13 @@ impl Keeper {
 
     /// Starts a supervisor if there is none and its time has come.
     fn fill_seat(&mut self) {
+        if let Seat::Taken(Supervisor { hung_up: Some(since), process, .. }) = &mut self.seat
+            && since.elapsed() >= LAST_WORDS
+        {
+            // It must not go on beside a successor. One that is gone already is seen to be by the next poll.
+            drop(pidfd::signal(process.as_fd(), libc::SIGKILL));
+            *since = Instant::now();
+        }
         while let Seat::Empty { until } = self.seat
             && until <= Instant::now()
             && !self.ending
@@ -149,8 +166,8 @@ impl Keeper {
                 Ok(started) => {
                     let wire = Some(started.wire);
                     let own = Some(started.pid);
-                    self.seat =
-                        Seat::Taken(Supervisor { wire, process: started.process, own, greeted: false });
+                    let process = started.process;
+                    self.seat = Seat::Taken(Supervisor { wire, hung_up: None, process, own, greeted: false });
                 }
                 Err(error) => {
                     let exe = self.origin.exe.display();
@@ -163,20 +180,18 @@ impl Keeper {
 
     /// Tells what is to be told, as far as it can be sent.
     fn talk(&mut self) {
-        let Seat::Taken(Supervisor { wire, greeted, process, .. }) = &mut self.seat else { return };
-        let Some(connected) = wire else { return };
+        let Seat::Taken(Supervisor { wire: Some(wire), greeted, .. }) = &mut self.seat else { return };
         let mut result = Ok(());
         for (session, child) in &mut self.children.by_session {
             let Some(exit) = child.exit.filter(|_| *greeted && !child.told) else { continue };
-            if result.is_err() || connected.queued() >= OUTBOX {
+            if result.is_err() || wire.queued() >= OUTBOX {
                 break;
             }
-            result = connected.queue(&Reply::Exited { session: session.clone(), pid: child.pid, exit }, None);
+            result = wire.queue(&Reply::Exited { session: session.clone(), pid: child.pid, exit }, None);
             child.told = true;
         }
-        if result.and_then(|()| connected.flush()).is_err() {
-            *wire = None;
-            drop(pidfd::signal(process.as_fd(), libc::SIGKILL));
+        if result.and_then(|()| wire.flush()).is_err() {
+            self.hang_up();
         }
     }
 
@@ -195,12 +210,11 @@ impl Keeper {
                     flags.set(PollFlags::POLLOUT, wire.queued() > 0);
                     watched.push((Event::Channel(flags), PollFd::new(wire.as_fd(), flags)));
                 }
+                if let Some(since) = supervisor.hung_up {
+                    timeout = until(since + LAST_WORDS);
+                }
             }
-            Seat::Empty { until } => {
-                let left =
-                    until.saturating_duration_since(Instant::now()) + std::time::Duration::from_millis(1);
-                timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-            }
+            Seat::Empty { until: due } => timeout = until(*due),
         }
         for (session, child) in &self.children.by_session {
             if let Some(starting) = &child.starting {
@@ -265,11 +279,11 @@ impl Keeper {
         }
     }
 
-    /// A supervisor that cannot be talked to must not go on beside its successor.
+    /// The supervisor cannot be talked to, most likely because it is about to end. Until it has, it has no successor.
     fn hang_up(&mut self) {
         if let Seat::Taken(supervisor) = &mut self.seat {
             supervisor.wire = None;
-            drop(pidfd::signal(supervisor.process.as_fd(), libc::SIGKILL));
+            supervisor.hung_up = Some(Instant::now());
         }
     }
 

@@ -27,7 +27,7 @@ const FREE: usize = 4;
 /// The first delay; each further death doubles it.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 /// The longest delay.
-const LONGEST_DELAY: Duration = Duration::from_secs(10);
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
 /// When a process that has died may be started again.
 #[derive(Debug, Default)]
