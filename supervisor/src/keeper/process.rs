@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixListener;
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,9 +15,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{getsockopt, sockopt};
+use serde_bytes::ByteBuf;
 
 use super::Announcement;
 use super::children::{Children, Kin};
+use super::listening::Listening;
 use super::message::{Anonymous, Reply, Request, Spawn, VERSION};
 use super::restart::{self, Backoff};
 use super::spawn::{self, Refusal};
@@ -36,7 +38,7 @@ const ROUND: usize = 64;
 pub(super) struct Keeper {
     origin: Origin,
     lock: Lock,
-    listener: UnixListener,
+    listening: Listening,
     null: File,
     signals: SignalFd,
     children: Children,
@@ -108,18 +110,23 @@ enum Event {
     SupervisorDied,
     Verdict(String),
     OrphanDied,
+    SocketDirectory,
 }
 
 impl Keeper {
-    pub(super) fn new(origin: Origin, lock: Lock, listener: UnixListener, seat: Seat) -> io::Result<Keeper> {
+    pub(super) fn new(origin: Origin, lock: Lock, listening: Listening, seat: Seat) -> io::Result<Keeper> {
         let mut deaths = SigSet::empty();
         deaths.add(Signal::SIGCHLD);
         deaths.thread_block()?;
+        // Whatever the disposition that we came with: a client that has gone away must not end us.
+        let mut broken_pipe = SigSet::empty();
+        broken_pipe.add(Signal::SIGPIPE);
+        broken_pipe.thread_block()?;
         let signals = SignalFd::with_flags(&deaths, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         Ok(Keeper {
             origin,
             lock,
-            listener,
+            listening,
             null: restart::open_null()?,
             signals,
             children: Children::default(),
@@ -162,7 +169,7 @@ impl Keeper {
             && until <= Instant::now()
             && !self.ending
         {
-            match restart::start(&self.origin, &self.null, &self.lock, &self.listener) {
+            match restart::start(&self.origin, &self.null, &self.lock, &self.listening.listener) {
                 Ok(started) => {
                     let wire = Some(started.wire);
                     let own = Some(started.pid);
@@ -191,12 +198,16 @@ impl Keeper {
             child.told = true;
         }
         if result.and_then(|()| wire.flush()).is_err() {
+            // What it said before it hung up counts.
+            self.listen(usize::MAX);
             self.hang_up();
         }
     }
 
     fn wait(&self) -> io::Result<Vec<Event>> {
         let mut watched = vec![(Event::Signals, PollFd::new(self.signals.as_fd(), PollFlags::POLLIN))];
+        let socket = self.listening.watch();
+        watched.extend(socket.map(|fd| (Event::SocketDirectory, PollFd::new(fd, PollFlags::POLLIN))));
         let mut timeout = PollTimeout::NONE;
         match &self.seat {
             Seat::Taken(supervisor) => {
@@ -248,6 +259,7 @@ impl Keeper {
             }
             Event::OrphanDied => self.children.look(self.seat.own()),
             Event::Verdict(session) => self.judge(&session),
+            Event::SocketDirectory => self.keep_listening(),
             Event::Channel(flags)
                 if flags.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR) =>
             {
@@ -404,6 +416,20 @@ impl Keeper {
             }
         };
         if result.is_err() {
+            self.hang_up();
+        }
+    }
+
+    /// Something has happened where the socket is.
+    fn keep_listening(&mut self) {
+        let Some(socket) = self.listening.look(&self.origin.paths) else { return };
+        self.origin.paths.socket = socket;
+        // Where it cannot be named, those who look where it was are served.
+        drop(super::name(&self.lock, &self.origin));
+        // Without it the supervisor's successor has it at least.
+        let Ok(listener) = self.listening.listener.try_clone() else { return };
+        let socket = ByteBuf::from(self.origin.paths.socket.as_os_str().as_bytes());
+        if self.reply(&Reply::Moved { socket }, Some(Arc::new(listener.into()))).is_err() {
             self.hang_up();
         }
     }

@@ -175,3 +175,27 @@ fn a_shutdown_ends_both_and_leaves_neither_socket_nor_lock() {
     assert!(home.daemons().is_empty());
     assert_eq!(home.connect().about("adopted"), 0);
 }
+
+#[test]
+fn a_runtime_directory_that_is_taken_away_takes_no_session_with_it() {
+    let mut home = Home::new();
+    let runtime = tempfile::tempdir().unwrap();
+    home.paths.socket = runtime.path().join("dsx/sock");
+    let mut client = home.connect();
+    client.spawn("s", "/bin/sh", &[]);
+    let pids = (client.about("keeper"), client.about("pid"));
+    fs::remove_dir_all(runtime.path().join("dsx")).unwrap();
+    client.order("event", "", "moved");
+    assert_eq!(home.holder().socket, home.state("sock"));
+    // After the next login: the client looks in its own runtime directory, and then in the lock.
+    let mut client = home.connect();
+    assert_eq!((client.about("keeper"), client.about("pid")), pids);
+    client.check_echo("s", "found");
+    kill_keeper(&mut client);
+    let mut client = kill_supervisor(&home, client);
+    client.check_echo("s", "again");
+    // Only the file: it is back in its place.
+    fs::remove_file(home.state("sock")).unwrap();
+    client.order("event", "", "moved");
+    home.connect().check_echo("s", "still");
+}
