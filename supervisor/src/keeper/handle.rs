@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -68,7 +69,7 @@ pub struct Child {
 }
 
 /// What the keeper has to tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum KeeperEvent {
     /// A process has ended. Its output may still be in the terminal. The keeper keeps its status and pid until
     /// [`KeeperHandle::forget`].
@@ -87,6 +88,14 @@ pub enum KeeperEvent {
     Revived {
         /// Its pid.
         pid: u32,
+    },
+    /// The socket's directory was taken away (as `$XDG_RUNTIME_DIR` is after the last logout), and clients are served
+    /// at another one: accept on it as well, and tell new children its path.
+    Moved {
+        /// Its path.
+        socket: PathBuf,
+        /// The listening socket.
+        listener: UnixListener,
     },
 }
 

@@ -2,9 +2,11 @@
 //! when the old one dies.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Instant;
@@ -303,6 +305,11 @@ impl Link {
                 }
             }
             Reply::Exited { session, pid, exit } => self.exited(session, pid, exit),
+            Reply::Moved { socket } => {
+                if let Some(listener) = frame.fd {
+                    self.moved(PathBuf::from(OsString::from_vec(socket.into_vec())), listener);
+                }
+            }
             Reply::Hello { .. } | Reply::Child(_) | Reply::Adopted { .. } | Reply::Unknown => {}
         }
     }
@@ -347,6 +354,15 @@ impl Link {
         }
     }
 
+    fn moved(&mut self, socket: PathBuf, listener: OwnedFd) {
+        let spare = listener.try_clone();
+        match spare.and_then(|spare| self.revival.moved(socket.clone(), spare)) {
+            Ok(revival) => self.revival = Arc::new(revival),
+            Err(error) => tracing::warn!(%error, "a next keeper would listen at the old socket"),
+        }
+        self.untold.push_back(KeeperEvent::Moved { socket, listener: listener.into() });
+    }
+
     /// The keeper is dead for certain. Starts another, however often it takes; `false` if it was told to end.
     async fn keeper_died(&mut self) -> bool {
         if let Some(reply) = self.stopping.take() {
@@ -355,7 +371,7 @@ impl Link {
             let _ = reply.send(());
             return false;
         }
-        self.asked.drain().for_each(|(_, asked)| asked.lost(KeeperError::Lost));
+        self.settle_lost();
         tracing::warn!(pid = self.pid.load(Ordering::Relaxed), "the keeper died; starting another");
         self.untold.push_back(KeeperEvent::Lost);
         while let Some(event) = self.untold.pop_front() {
@@ -373,6 +389,22 @@ impl Link {
         }
     }
 
+    /// Answers what the dead keeper was asked. What was to be forgotten is: nobody tells the next one of it.
+    fn settle_lost(&mut self) {
+        for (_, asked) in self.asked.drain() {
+            match asked {
+                Asked::Act { session, forget: true, reply }
+                    if self.known.get(&session).is_some_and(|known| known.held.exit.is_some()) =>
+                {
+                    self.known.remove(&session);
+                    // Whoever asked has perhaps not waited.
+                    drop(reply.send(Ok(1)));
+                }
+                other => other.lost(KeeperError::Lost),
+            }
+        }
+    }
+
     async fn revive(&mut self) -> Result<(), ConnectError> {
         let revival = Arc::clone(&self.revival);
         // A fork of a process with many pages takes its time: other tasks of this thread should not wait for it.
@@ -386,6 +418,11 @@ impl Link {
             self.wire.get_mut().queue(&restore, known.master.clone())?;
         }
         drop(self.wire.get_mut().flush());
+        let abandoned = self.known.iter().filter(|(_, known)| known.abandoned);
+        for session in abandoned.map(|(session, _)| session.clone()).collect::<Vec<String>>() {
+            // The dead keeper may not have come to it.
+            self.abandon(&session);
+        }
         self.pid.store(greeting.pid, Ordering::Relaxed);
         self.untold.push_back(KeeperEvent::Revived { pid: greeting.pid });
         tracing::info!(pid = greeting.pid, children = self.known.len(), "a new keeper");

@@ -59,6 +59,8 @@ pub(crate) enum Reply {
     Done { id: u64, count: u32 },
     /// Told once to each supervisor, after [`Reply::Spawned`] or [`Reply::Child`].
     Exited { session: String, pid: u32, exit: Exit },
+    /// The socket was taken away; this one, which comes with it, is in its place.
+    Moved { socket: ByteBuf },
     /// A newer version's.
     #[serde(other)]
     Unknown,

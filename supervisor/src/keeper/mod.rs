@@ -9,6 +9,7 @@ mod asked;
 mod children;
 mod handle;
 mod link;
+mod listening;
 mod message;
 mod process;
 mod procfs;
@@ -40,6 +41,7 @@ pub use wire::WireError;
 use crate::launch::connect::READY;
 use crate::launch::inherited::take;
 use crate::launch::lock::{Holder, Lock};
+use listening::Listening;
 use process::{Keeper, Seat};
 
 /// How a process ended. Neither code nor signal: it is gone, and nobody knows how (its keeper died before it).
@@ -95,9 +97,9 @@ fn begin(origin: Origin) -> Result<Option<Keeper>, Box<dyn std::error::Error>> {
     let [lock, ready] = take(["the lock", "the readiness pipe"])?;
     let mut announcement = Announcement::to(ready);
     let lock = Lock::inherited(lock);
-    let begun = restart::bind(&origin.paths.socket).and_then(|listener| {
+    let begun = Listening::at(&origin.paths.socket).and_then(|listening| {
         let origin = raise_open_files(origin);
-        assemble(origin, lock, listener, Seat::empty()).map_err(|error| error.to_string())
+        assemble(origin, lock, listening, Seat::empty()).map_err(|error| error.to_string())
     });
     match begun {
         Ok(mut keeper) => {
@@ -115,14 +117,20 @@ fn begin(origin: Origin) -> Result<Option<Keeper>, Box<dyn std::error::Error>> {
 fn take_over(origin: Origin) -> Result<Option<Keeper>, Box<dyn std::error::Error>> {
     let [lock, channel, listener] = take(["the lock", "the channel", "the listening socket"])?;
     let seat = Seat::held_by_peer(channel)?;
-    assemble(origin, Lock::inherited(lock), UnixListener::from(listener), seat).map(Some).map_err(Into::into)
+    let listening = Listening::inherited(UnixListener::from(listener), &origin.paths.socket);
+    assemble(origin, Lock::inherited(lock), listening, seat).map(Some).map_err(Into::into)
 }
 
-fn assemble(origin: Origin, lock: Lock, listener: UnixListener, seat: Seat) -> std::io::Result<Keeper> {
+fn assemble(origin: Origin, lock: Lock, listening: Listening, seat: Seat) -> std::io::Result<Keeper> {
     // What an agent leaves behind becomes our child: we reap it, and it does not pass for the user's own process.
     nix::sys::prctl::set_child_subreaper(true)?;
-    lock.name(&Holder { keeper_pid: std::process::id(), socket: origin.paths.socket.clone() })?;
-    Keeper::new(origin, lock, listener, seat)
+    name(&lock, &origin)?;
+    Keeper::new(origin, lock, listening, seat)
+}
+
+/// Has the lock say who we are and where clients are served.
+fn name(lock: &Lock, origin: &Origin) -> std::io::Result<()> {
+    lock.name(&Holder { keeper_pid: std::process::id(), socket: origin.paths.socket.clone() })
 }
 
 /// A keeper has a descriptor for every session. What agents get is the limit as it was.

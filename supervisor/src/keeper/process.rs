@@ -4,10 +4,10 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixListener;
+use std::os::unix::ffi::OsStrExt;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -15,9 +15,11 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::sys::socket::{getsockopt, sockopt};
+use serde_bytes::ByteBuf;
 
 use super::Announcement;
 use super::children::{Children, Kin};
+use super::listening::Listening;
 use super::message::{Anonymous, Reply, Request, Spawn, VERSION};
 use super::restart::{self, Backoff};
 use super::spawn::{self, Refusal};
@@ -28,13 +30,15 @@ use crate::launch::{Origin, pidfd};
 
 /// No more is read from the supervisor while it has so many frames of ours to read.
 const OUTBOX: usize = 256;
+/// How long a supervisor that has hung up may take to end.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// Frames handled before the rest of the world is looked at again.
 const ROUND: usize = 64;
 
 pub(super) struct Keeper {
     origin: Origin,
     lock: Lock,
-    listener: UnixListener,
+    listening: Listening,
     null: File,
     signals: SignalFd,
     children: Children,
@@ -56,6 +60,8 @@ pub(super) enum Seat {
 pub(super) struct Supervisor {
     /// `None` once it cannot be talked to any more.
     wire: Option<Wire>,
+    /// When that was so.
+    hung_up: Option<Instant>,
     /// Stands for the process. A successor is started when this says that it is dead, and not before.
     process: OwnedFd,
     /// Its pid, if it is our child and so ours to reap.
@@ -73,7 +79,7 @@ impl Seat {
         let peer = getsockopt(&channel, sockopt::PeerCredentials)?;
         let process = pidfd::open(peer.pid().unsigned_abs())?;
         let wire = Some(Wire::new(channel)?);
-        Ok(Seat::Taken(Supervisor { wire, process, own: None, greeted: false }))
+        Ok(Seat::Taken(Supervisor { wire, hung_up: None, process, own: None, greeted: false }))
     }
 
     fn wire(&mut self) -> Option<&mut Wire> {
@@ -91,6 +97,12 @@ impl Seat {
     }
 }
 
+fn until(due: Instant) -> PollTimeout {
+    // Rounded up: a timeout that ends too early would be a busy loop until it is due.
+    let left = due.saturating_duration_since(Instant::now()) + Duration::from_millis(1);
+    PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX)
+}
+
 /// Something that poll watches.
 enum Event {
     Signals,
@@ -98,18 +110,23 @@ enum Event {
     SupervisorDied,
     Verdict(String),
     OrphanDied,
+    SocketDirectory,
 }
 
 impl Keeper {
-    pub(super) fn new(origin: Origin, lock: Lock, listener: UnixListener, seat: Seat) -> io::Result<Keeper> {
+    pub(super) fn new(origin: Origin, lock: Lock, listening: Listening, seat: Seat) -> io::Result<Keeper> {
         let mut deaths = SigSet::empty();
         deaths.add(Signal::SIGCHLD);
         deaths.thread_block()?;
+        // Whatever the disposition that we came with: a client that has gone away must not end us.
+        let mut broken_pipe = SigSet::empty();
+        broken_pipe.add(Signal::SIGPIPE);
+        broken_pipe.thread_block()?;
         let signals = SignalFd::with_flags(&deaths, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
         Ok(Keeper {
             origin,
             lock,
-            listener,
+            listening,
             null: restart::open_null()?,
             signals,
             children: Children::default(),
@@ -141,16 +158,23 @@ impl Keeper {
 
     /// Starts a supervisor if there is none and its time has come.
     fn fill_seat(&mut self) {
+        if let Seat::Taken(Supervisor { hung_up: Some(since), process, .. }) = &mut self.seat
+            && since.elapsed() >= LAST_WORDS
+        {
+            // It must not go on beside a successor. One that is gone already is seen to be by the next poll.
+            drop(pidfd::signal(process.as_fd(), libc::SIGKILL));
+            *since = Instant::now();
+        }
         while let Seat::Empty { until } = self.seat
             && until <= Instant::now()
             && !self.ending
         {
-            match restart::start(&self.origin, &self.null, &self.lock, &self.listener) {
+            match restart::start(&self.origin, &self.null, &self.lock, &self.listening.listener) {
                 Ok(started) => {
                     let wire = Some(started.wire);
                     let own = Some(started.pid);
-                    self.seat =
-                        Seat::Taken(Supervisor { wire, process: started.process, own, greeted: false });
+                    let process = started.process;
+                    self.seat = Seat::Taken(Supervisor { wire, hung_up: None, process, own, greeted: false });
                 }
                 Err(error) => {
                     let exe = self.origin.exe.display();
@@ -163,25 +187,27 @@ impl Keeper {
 
     /// Tells what is to be told, as far as it can be sent.
     fn talk(&mut self) {
-        let Seat::Taken(Supervisor { wire, greeted, process, .. }) = &mut self.seat else { return };
-        let Some(connected) = wire else { return };
+        let Seat::Taken(Supervisor { wire: Some(wire), greeted, .. }) = &mut self.seat else { return };
         let mut result = Ok(());
         for (session, child) in &mut self.children.by_session {
             let Some(exit) = child.exit.filter(|_| *greeted && !child.told) else { continue };
-            if result.is_err() || connected.queued() >= OUTBOX {
+            if result.is_err() || wire.queued() >= OUTBOX {
                 break;
             }
-            result = connected.queue(&Reply::Exited { session: session.clone(), pid: child.pid, exit }, None);
+            result = wire.queue(&Reply::Exited { session: session.clone(), pid: child.pid, exit }, None);
             child.told = true;
         }
-        if result.and_then(|()| connected.flush()).is_err() {
-            *wire = None;
-            drop(pidfd::signal(process.as_fd(), libc::SIGKILL));
+        if result.and_then(|()| wire.flush()).is_err() {
+            // What it said before it hung up counts.
+            self.listen(usize::MAX);
+            self.hang_up();
         }
     }
 
     fn wait(&self) -> io::Result<Vec<Event>> {
         let mut watched = vec![(Event::Signals, PollFd::new(self.signals.as_fd(), PollFlags::POLLIN))];
+        let socket = self.listening.watch();
+        watched.extend(socket.map(|fd| (Event::SocketDirectory, PollFd::new(fd, PollFlags::POLLIN))));
         let mut timeout = PollTimeout::NONE;
         match &self.seat {
             Seat::Taken(supervisor) => {
@@ -195,12 +221,11 @@ impl Keeper {
                     flags.set(PollFlags::POLLOUT, wire.queued() > 0);
                     watched.push((Event::Channel(flags), PollFd::new(wire.as_fd(), flags)));
                 }
+                if let Some(since) = supervisor.hung_up {
+                    timeout = until(since + LAST_WORDS);
+                }
             }
-            Seat::Empty { until } => {
-                let left =
-                    until.saturating_duration_since(Instant::now()) + std::time::Duration::from_millis(1);
-                timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
-            }
+            Seat::Empty { until: due } => timeout = until(*due),
         }
         for (session, child) in &self.children.by_session {
             if let Some(starting) = &child.starting {
@@ -234,6 +259,7 @@ impl Keeper {
             }
             Event::OrphanDied => self.children.look(self.seat.own()),
             Event::Verdict(session) => self.judge(&session),
+            Event::SocketDirectory => self.keep_listening(),
             Event::Channel(flags)
                 if flags.intersects(PollFlags::POLLIN | PollFlags::POLLHUP | PollFlags::POLLERR) =>
             {
@@ -265,11 +291,11 @@ impl Keeper {
         }
     }
 
-    /// A supervisor that cannot be talked to must not go on beside its successor.
+    /// The supervisor cannot be talked to, most likely because it is about to end. Until it has, it has no successor.
     fn hang_up(&mut self) {
         if let Seat::Taken(supervisor) = &mut self.seat {
             supervisor.wire = None;
-            drop(pidfd::signal(supervisor.process.as_fd(), libc::SIGKILL));
+            supervisor.hung_up = Some(Instant::now());
         }
     }
 
@@ -390,6 +416,20 @@ impl Keeper {
             }
         };
         if result.is_err() {
+            self.hang_up();
+        }
+    }
+
+    /// Something has happened where the socket is.
+    fn keep_listening(&mut self) {
+        let Some(socket) = self.listening.look(&self.origin.paths) else { return };
+        self.origin.paths.socket = socket;
+        // Where it cannot be named, those who look where it was are served.
+        drop(super::name(&self.lock, &self.origin));
+        // Without it the supervisor's successor has it at least.
+        let Ok(listener) = self.listening.listener.try_clone() else { return };
+        let socket = ByteBuf::from(self.origin.paths.socket.as_os_str().as_bytes());
+        if self.reply(&Reply::Moved { socket }, Some(Arc::new(listener.into()))).is_err() {
             self.hang_up();
         }
     }

@@ -1,20 +1,14 @@
-//! The keeper's other duty: that there is a supervisor, and that it listens where clients look.
+//! The keeper's other duty: that there is a supervisor.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::fs::FileTypeExt;
-use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind as bind_to, socket as socket_of, socketpair,
-};
-use nix::sys::stat::{Mode, fchmod};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 
 use super::wire::Wire;
 use crate::launch::lock::Lock;
@@ -27,7 +21,7 @@ const FREE: usize = 4;
 /// The first delay; each further death doubles it.
 const FIRST_DELAY: Duration = Duration::from_millis(250);
 /// The longest delay.
-const LONGEST_DELAY: Duration = Duration::from_secs(10);
+const LONGEST_DELAY: Duration = Duration::from_secs(5);
 
 /// When a process that has died may be started again.
 #[derive(Debug, Default)]
@@ -106,47 +100,6 @@ pub(super) fn channel() -> nix::Result<(OwnedFd, OwnedFd)> {
     socketpair(AddressFamily::Unix, SockType::Stream, None, SockFlag::SOCK_CLOEXEC)
 }
 
-/// Listens at `socket`, which then has mode 0600. Only with the lock in hand: what is in the way is then stale.
-///
-/// # Errors
-/// What is in the way, as a sentence.
-pub(super) fn bind(socket: &Path) -> Result<UnixListener, String> {
-    let shown = socket.display();
-    match UnixStream::connect(socket) {
-        // Can only be if the lock file was removed from under a running supervisor.
-        Ok(_) => {
-            return Err(format!(
-                "`{shown}` is served already, though its lock is free; end that supervisor, or remove the socket"
-            ));
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) if error.raw_os_error() == Some(Errno::ECONNREFUSED as i32) => {
-            let stale = socket.symlink_metadata().is_ok_and(|found| found.file_type().is_socket());
-            if !stale {
-                return Err(format!("`{shown}` is in the way and not a socket; move it away"));
-            }
-            std::fs::remove_file(socket)
-                .map_err(|error| format!("cannot remove the stale `{shown}`: {error}"))?;
-        }
-        Err(error) => return Err(format!("cannot look at `{shown}`: {error}; check its directory")),
-    }
-    listen(socket).map_err(|error| format!("cannot listen at `{shown}`: {error}; check its directory"))
-}
-
-fn listen(socket: &Path) -> io::Result<UnixListener> {
-    let fd = stream()?;
-    // Linux gives the file the mode of the unbound socket: it is right from the first moment, and the umask, which
-    // belongs to the whole process, is left alone.
-    fchmod(&fd, Mode::from_bits_truncate(0o600))?;
-    bind_to(fd.as_raw_fd(), &UnixAddr::new(socket)?)?;
-    nix::sys::socket::listen(&fd, Backlog::MAXCONN)?;
-    Ok(UnixListener::from(fd))
-}
-
-fn stream() -> nix::Result<OwnedFd> {
-    socket_of(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
-}
-
 /// Opens what daemons have for standard streams.
 pub(crate) fn open_null() -> io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt;
@@ -155,8 +108,6 @@ pub(crate) fn open_null() -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     #[test]
@@ -190,21 +141,5 @@ mod tests {
         for n in 0..50 {
             assert_eq!(backoff.died(start + Duration::from_secs(3 * n)), Duration::ZERO);
         }
-    }
-
-    #[test]
-    fn a_stale_socket_is_replaced_and_anything_else_is_not() {
-        let dir = tempfile::tempdir().unwrap();
-        let socket = dir.path().join("s");
-        drop(UnixListener::bind(&socket).unwrap());
-        assert!(socket.exists());
-        let served = bind(&socket).unwrap();
-        assert_eq!(socket.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(bind(&socket).unwrap_err().contains("served already"));
-        drop(served);
-        let file = dir.path().join("f");
-        std::fs::write(&file, "precious").unwrap();
-        assert!(bind(&file).unwrap_err().contains("not a socket"));
-        assert_eq!(std::fs::read(&file).unwrap(), b"precious");
     }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 
 use super::{REVIVE, restart};
 use crate::launch::{Origin, exec, verdict};
@@ -15,6 +16,13 @@ pub(super) struct Revival {
 }
 
 impl Revival {
+    /// The same, but with another socket to listen on.
+    pub(super) fn moved(&self, socket: PathBuf, listener: OwnedFd) -> io::Result<Revival> {
+        let mut origin = self.origin.clone();
+        origin.paths.socket = socket;
+        Ok(Revival { origin, lock: self.lock.try_clone()?, listener })
+    }
+
     /// Starts a keeper and returns our end of its channel. Only once the old one is known to be dead. Blocks for the
     /// time of a fork and an exec.
     pub(super) fn start(&self) -> io::Result<OwnedFd> {

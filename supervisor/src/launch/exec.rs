@@ -26,6 +26,9 @@ pub(crate) const FIRST_PASSED: RawFd = 3;
 /// overwrite one that is still to be moved.
 const OUT_OF_THE_WAY: RawFd = 10;
 
+/// How many signals the kernel has.
+const KERNEL_SIGNALS: usize = 64;
+
 /// What is to become of the child.
 pub(crate) struct Plan<'a> {
     /// Full paths (or paths relative to `cwd`), tried in turn.
@@ -265,13 +268,15 @@ unsafe fn close_from(first: RawFd) {
 /// # Safety
 /// As [`child`].
 unsafe fn reset_signals() {
-    // SAFETY: a zeroed sigaction is the default disposition with an empty mask; sigset_t is plain memory.
+    // SAFETY: all zeroes are the default disposition with an empty mask, in whatever order the kernel of this machine
+    // has its fields; sigset_t is plain memory.
     unsafe {
-        let mut default: libc::sigaction = std::mem::zeroed();
-        default.sa_sigaction = libc::SIG_DFL;
-        for signal in 1..=64 {
-            // Refused for KILL, STOP and those that libc keeps to itself.
-            libc::sigaction(signal, &raw const default, ptr::null_mut());
+        let default = [0_u64; 8];
+        for signal in 1..=KERNEL_SIGNALS {
+            // Not by sigaction(3), which refuses those that libc keeps to itself: a caller can have them ignored
+            // nevertheless. The kernel refuses KILL and STOP.
+            let nothing = ptr::null_mut::<u64>();
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), nothing, KERNEL_SIGNALS / 8);
         }
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut none);

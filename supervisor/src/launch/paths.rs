@@ -98,6 +98,12 @@ impl Paths {
         self.socket.parent().unwrap_or(&self.state)
     }
 
+    /// Where the socket goes when its own directory is taken away.
+    #[must_use]
+    pub fn fallback_socket(&self, uid: u32) -> PathBuf {
+        short_enough(self.state.join("sock"), &self.state, uid)
+    }
+
     /// Creates the directories of state and socket where they are missing, and checks that both are private.
     ///
     /// # Errors

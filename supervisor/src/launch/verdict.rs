@@ -86,9 +86,12 @@ impl Failure {
 ///
 /// A child that is killed before its exec looks like one that was killed after it, and is told from it by its
 /// exit status alone: no start is reported as failed that might have had an effect.
+///
+/// Returns when the pipe is closed, which a child that failed does by exiting, after everything with a lower number:
+/// a lock that was passed on is no longer held by it then.
 pub(crate) fn read(pipe: OwnedFd) -> io::Result<Option<Failure>> {
-    let mut bytes = Vec::with_capacity(Failure::SIZE);
-    File::from(pipe).take(Failure::SIZE as u64).read_to_end(&mut bytes)?;
+    let mut bytes = Vec::with_capacity(2 * Failure::SIZE);
+    File::from(pipe).read_to_end(&mut bytes)?;
     match bytes.as_slice() {
         [code, a, b, c, d] => {
             let errno = i32::from_le_bytes([*a, *b, *c, *d]);
