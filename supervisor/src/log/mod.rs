@@ -58,7 +58,7 @@ impl LogLimits {
     pub fn lag_bytes(&self) -> u64 {
         let memory = self.memory_bytes.saturating_sub(self.segment_bytes) as u64;
         let disk = self.keep_bytes.saturating_sub(self.segment_bytes as u64);
-        (memory / 2).min(disk / 2).max(64 * 1024)
+        (memory / 2).min(disk / 2).max(1)
     }
 }
 

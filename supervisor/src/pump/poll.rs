@@ -10,18 +10,29 @@ use polling::{Event, Events};
 /// The readiness of a set of masters, each known by a key.
 pub(super) struct Poller {
     inner: polling::Poller,
+    #[cfg(test)]
+    waits: std::sync::atomic::AtomicU64,
 }
 
 /// A master that is registered with a poller, and is not closed before it is taken out again.
 pub(super) struct Registered {
-    /// None only while it is being dropped or given back.
     master: OwnedFd,
-    poller: std::sync::Arc<super::Desk>,
+    desk: std::sync::Arc<super::Desk>,
 }
 
 impl Poller {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { inner: polling::Poller::new()? })
+        Ok(Self {
+            inner: polling::Poller::new()?,
+            #[cfg(test)]
+            waits: std::sync::atomic::AtomicU64::new(0),
+        })
+    }
+
+    /// How often somebody waited here.
+    #[cfg(test)]
+    pub(super) fn waits(&self) -> u64 {
+        self.waits.load(std::sync::atomic::Ordering::SeqCst)
     }
 
     /// Makes a `wait` return, this one or the next.
@@ -33,6 +44,8 @@ impl Poller {
     /// looks. Appends the keys of the ready ones; each is told once and must be armed again.
     pub(super) fn wait(&self, events: &mut Events, sleep: bool, ready: &mut Vec<u64>) -> io::Result<()> {
         events.clear();
+        #[cfg(test)]
+        self.waits.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let timeout = (!sleep).then_some(Duration::ZERO);
         self.inner.wait(events, timeout)?;
         ready.extend(events.iter().map(|event| event.key as u64));
@@ -48,12 +61,12 @@ impl Registered {
         unsafe {
             desk.poller.inner.add(&master, Event::readable(key as usize))?;
         }
-        Ok(Self { master, poller: std::sync::Arc::clone(desk) })
+        Ok(Self { master, desk: std::sync::Arc::clone(desk) })
     }
 
     /// Asks to be told once more.
     pub(super) fn arm(&self, key: u64) -> io::Result<()> {
-        self.poller.poller.inner.modify(&self.master, Event::readable(key as usize))
+        self.desk.poller.inner.modify(&self.master, Event::readable(key as usize))
     }
 }
 
@@ -66,6 +79,6 @@ impl AsFd for Registered {
 impl Drop for Registered {
     fn drop(&mut self) {
         // Failing is impossible for a registered descriptor, and closing it takes it out as well.
-        let _ = self.poller.poller.inner.delete(&self.master);
+        let _ = self.desk.poller.inner.delete(&self.master);
     }
 }

@@ -21,7 +21,7 @@ mod terminal;
 mod viewer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use history::{History, plain};
 pub use terminal::{Checkpoint, Terminal};

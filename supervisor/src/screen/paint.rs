@@ -131,19 +131,20 @@ enum Cursors {
 
 fn layer(screen: &vt100::Screen, whom: For, cursors: Cursors, out: &mut Vec<u8>) {
     contents(screen, whom, out);
-    let (rows, _) = screen.size();
-    let (top, bottom) = margins(screen);
-    if (top, bottom) != (0, rows.get() - 1) {
-        out.extend_from_slice(format!("\x1b[{};{}r", top + 1, bottom + 1).as_bytes());
-    }
+    // Before the margins: a cursor may have been saved outside of them.
     if let Some(saved) = after(screen, b"\x1b8") {
-        place(&saved, screen, out);
+        place(&saved, screen, whom, 0, out);
         if cursors == Cursors::Saved {
             return;
         }
         out.extend_from_slice(b"\x1b7\x1b[?6l");
     }
-    place(screen, screen, out);
+    let (rows, _) = screen.size();
+    let (top, bottom) = margins(screen);
+    if (top, bottom) != (0, rows.get() - 1) {
+        out.extend_from_slice(format!("\x1b[{};{}r", top + 1, bottom + 1).as_bytes());
+    }
+    place(screen, screen, whom, top, out);
 }
 
 fn contents(screen: &vt100::Screen, whom: For, out: &mut Vec<u8>) {
@@ -162,24 +163,31 @@ fn contents(screen: &vt100::Screen, whom: For, out: &mut Vec<u8>) {
     }
 }
 
-/// Puts cursor, origin mode and attributes of `at` into force. `cells` is the screen as painted.
-fn place(at: &vt100::Screen, cells: &vt100::Screen, out: &mut Vec<u8>) {
+/// Puts cursor, origin mode and attributes of `at` into force. `cells` is the screen as painted, `top` the
+/// top margin in force.
+fn place(at: &vt100::Screen, cells: &vt100::Screen, whom: For, top: u16, out: &mut Vec<u8>) {
     let (row, col) = at.cursor_position();
     let (_, cols) = cells.size();
     let cols = cols.get();
     let mut shown = row;
     if origin(at) {
         out.extend_from_slice(b"\x1b[?6h");
-        shown = row.saturating_sub(margins(at).0);
+        shown = row.saturating_sub(top);
     }
-    let goto = |col: u16| format!("\x1b[{};{}H", shown + 1, col + 1).into_bytes();
+    let goto = |col: u16| match whom {
+        For::Viewer => format!("\x1b[{};{}H", shown + 1, col + 1).into_bytes(),
+        // vt100 takes these rows as they are, in origin mode too: also one outside of the margins.
+        For::Model => format!("\x1b[{}d\x1b[{}G", row + 1, col + 1).into_bytes(),
+    };
     let last = (col >= cols).then(|| last_cell(cells, row)).flatten();
     match last {
-        // Past the edge, about to wrap: drawing the last character again is the one way to get there.
+        // Past the edge, about to wrap: drawing the last character again is the one way to get there. A
+        // cell that holds none looks the same with a blank in it.
         Some((start, cell)) => {
             out.extend(goto(start));
             Look::of(cell).write(out);
-            out.extend_from_slice(cell.contents().as_bytes());
+            let text = if cell.has_contents() { cell.contents() } else { " " };
+            out.extend_from_slice(text.as_bytes());
         }
         None => out.extend(goto(col.min(cols - 1))),
     }
@@ -188,13 +196,13 @@ fn place(at: &vt100::Screen, cells: &vt100::Screen, out: &mut Vec<u8>) {
 
 fn last_cell(screen: &vt100::Screen, row: u16) -> Option<(u16, &vt100::Cell)> {
     let (_, cols) = screen.size();
-    let mut col = cols.get() - 1;
-    let mut cell = screen.cell(row, col)?;
+    let col = cols.get() - 1;
+    let cell = screen.cell(row, col)?;
     if cell.is_wide_continuation() {
-        col = col.checked_sub(1)?;
-        cell = screen.cell(row, col)?;
+        let col = col.checked_sub(1)?;
+        return Some((col, screen.cell(row, col)?));
     }
-    cell.has_contents().then_some((col, cell))
+    Some((col, cell))
 }
 
 /// First and last row of the scrolling region, from 0.
@@ -209,13 +217,7 @@ pub(crate) fn margins(screen: &vt100::Screen) -> (u16, u16) {
     }
 }
 
-/// Origin mode, as far as it makes a difference.
+/// Origin mode: does the top of the screen mean the top of the margins?
 fn origin(screen: &vt100::Screen) -> bool {
-    let (rows, _) = screen.size();
-    let (top, bottom) = margins(screen);
-    if (top, bottom) == (0, rows.get() - 1) {
-        return false;
-    }
-    let here = |bytes| after(screen, bytes).map(|s| s.cursor_position().0);
-    here(b"\x1b[H") == Some(top) && here(b"\x1b[9999H") == Some(bottom)
+    after(screen, b"\x1b[2;3r\x1b[H").is_some_and(|screen| screen.cursor_position().0 == 1)
 }

@@ -7,7 +7,7 @@ use super::ledger::Ledger;
 use super::model::{Departed, Model, clamp};
 use super::paint::{self, For};
 use super::scan::Scanner;
-use super::{CursorText, ScreenText, TermEvent, render};
+use super::{CursorText, ScreenText, TermEvent, ViewerFilter, render};
 
 /// A terminal as a value of a few KB: what it takes to go on from the log offset it stands at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -198,9 +198,16 @@ impl Terminal {
     }
 
     /// Everything a terminal of the same size needs to show this session from now on, whatever state
-    /// it is in: a reset, both screens, cursor, margins and modes.
+    /// it is in: a reset, both screens, cursor, margins and modes. Only a cursor outside of the margins in
+    /// origin mode comes out elsewhere, on their edge.
     pub fn repaint(&self) -> Vec<u8> {
         paint::repaint(self.state.model.screen(), &self.state.ledger)
+    }
+
+    /// The filter for viewers that get [`Terminal::repaint`] now and the stream from here on.
+    pub fn viewer_filter(&self) -> ViewerFilter {
+        let (pending, overlong) = self.scanner.pending();
+        ViewerFilter::resume(Scanner::resume(self.scanner.offset(), pending, overlong))
     }
 
     /// What brings a viewer's terminal back to its usual state at detach: modes off, main screen.
@@ -214,8 +221,8 @@ impl Terminal {
         paint::detach(&self.state.ledger)
     }
 
-    /// The terminal as a value. Exact but for what no program notices: a main screen that ?47l would
-    /// show again with its cursor elsewhere, an alternate one that is not in use.
+    /// The terminal as a value. Exact but for what no program notices: the alternate screen while the
+    /// main one is in use.
     pub fn checkpoint(&self) -> Checkpoint {
         let (rows, cols) = self.size();
         let (pending, overlong) = self.scanner.pending();

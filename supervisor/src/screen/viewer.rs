@@ -27,6 +27,10 @@ impl ViewerFilter {
         Self { scanner: checkpoint.scanner() }
     }
 
+    pub(super) fn resume(scanner: Scanner) -> Self {
+        Self { scanner }
+    }
+
     /// Appends to `out` what viewers see of the next bytes.
     pub fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         out.reserve(bytes.len());
