@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use dsx_protocol::{DSX_VERSION, ErrorKind, Reply, Supervisor, SupervisorReply, W
 use tokio::net::UnixListener;
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Duration, timeout};
 use tracing::{error, info, warn};
 
@@ -70,7 +71,7 @@ async fn run(inherited: Inherited, origin: Origin) -> Result<(), Failure> {
     let listener = UnixListener::from_std(listener)?;
     let (keeper, children, events) = KeeperHandle::connect(inherited, origin.clone()).await?;
     let started = start(&keeper, children, &origin).await;
-    let (services, warnings) = match started {
+    let (services, moved, warnings) = match started {
         Ok(started) => started,
         Err(error) => {
             // The client that waits is told why.
@@ -80,8 +81,8 @@ async fn run(inherited: Inherited, origin: Origin) -> Result<(), Failure> {
     };
     let (stop, mut stopped) = mpsc::channel(1);
     let control = Control::new(&services, warnings, stop);
-    tokio::spawn(route(events, services.registry.clone()));
-    tokio::spawn(accept(listener, services, control.clone()));
+    tokio::spawn(accept(listener, services.clone(), control.clone()));
+    tokio::spawn(route(events, services, moved, control.clone()));
     keeper.ready().await?;
     info!(version = DSX_VERSION, "serving");
     let mut terminated = signal(SignalKind::terminate())?;
@@ -96,7 +97,7 @@ async fn start(
     keeper: &KeeperHandle,
     children: Vec<Child>,
     origin: &Origin,
-) -> Result<(Services, Vec<String>), Failure> {
+) -> Result<(Services, watch::Sender<PathBuf>, Vec<String>), Failure> {
     let state = &origin.paths.state;
     let (store, opened) = Store::open(&state.join("dsx.db"), now_ms())?;
     let mut warnings = Vec::new();
@@ -109,6 +110,7 @@ async fn start(
     let limit = std::env::var("DSX_MAX_SESSIONS_PER_CREATOR").ok().and_then(|v| v.parse().ok());
     let sessions = state.join("sessions");
     crate::files::make_private_dir(&sessions)?;
+    let (moved, socket) = watch::channel(origin.paths.socket.clone());
     let services = Services {
         store,
         keeper: keeper.clone(),
@@ -116,11 +118,11 @@ async fn start(
         watch: Watch::start()?,
         registry: Registry::start(limit.unwrap_or(SESSIONS_PER_CREATOR), keeper.pid()),
         dsx: origin.exe.clone(),
-        socket: origin.paths.socket.clone(),
+        socket,
         sessions,
     };
     warnings.extend(bring_back(&services, children).await?);
-    Ok((services, warnings))
+    Ok((services, moved, warnings))
 }
 
 /// Takes over every session the store knows, with the process the keeper holds for it.
@@ -156,10 +158,26 @@ async fn bring_back(services: &Services, children: Vec<Child>) -> Result<Vec<Str
 }
 
 /// Tells sessions what the keeper says of their processes.
-async fn route(mut events: mpsc::Receiver<KeeperEvent>, registry: Registry) {
+async fn route(
+    mut events: mpsc::Receiver<KeeperEvent>,
+    services: Services,
+    moved: watch::Sender<PathBuf>,
+    control: Control,
+) {
+    let registry = services.registry.clone();
     while let Some(event) = events.recv().await {
         match event {
             KeeperEvent::Exited { session, exit, .. } => registry.exited(session, core_exit(exit)).await,
+            KeeperEvent::Moved { socket, listener } => {
+                info!(socket = %socket.display(), "the socket's directory was taken away; clients come here now");
+                moved.send_replace(socket);
+                match listener.set_nonblocking(true).and_then(|()| UnixListener::from_std(listener)) {
+                    Ok(listener) => {
+                        tokio::spawn(accept(listener, services.clone(), control.clone()));
+                    }
+                    Err(error) => error!(%error, "the new socket cannot be served"),
+                }
+            }
             KeeperEvent::Lost => warn!("the keeper died; another is being started"),
             KeeperEvent::Revived { pid } => {
                 info!(pid, "another keeper has taken over");
@@ -178,7 +196,7 @@ pub struct Control {
 struct Shared {
     keeper: KeeperHandle,
     registry: Registry,
-    socket: String,
+    socket: watch::Receiver<PathBuf>,
     started_at: u64,
     warnings: Vec<String>,
     stop: mpsc::Sender<()>,
@@ -191,7 +209,7 @@ impl Control {
             shared: Arc::new(Shared {
                 keeper: services.keeper.clone(),
                 registry: services.registry.clone(),
-                socket: services.socket.to_string_lossy().into_owned(),
+                socket: services.socket.clone(),
                 started_at: now_ms(),
                 warnings,
                 stop,
@@ -269,7 +287,7 @@ impl Control {
             version: DSX_VERSION.to_owned(),
             started_at: self.shared.started_at,
             sessions: live as u32,
-            socket: self.shared.socket.clone(),
+            socket: self.shared.socket.borrow().to_string_lossy().into_owned(),
         }
     }
 

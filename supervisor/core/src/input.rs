@@ -104,6 +104,10 @@ pub enum Input {
         at: u64,
         evidence: Evidence,
     },
+    /// The submitting write of a turn is about to be made: what the agent says from here on may be of it.
+    Submitting {
+        turn: TurnId,
+    },
     /// The script of a turn was carried out up to and with its submitting write.
     Typed {
         turn: TurnId,

@@ -117,6 +117,7 @@ impl Session {
             Input::Wait { waiter, turn, until } => self.wait(waiter, turn, until, out),
             Input::Unwait { waiter } => self.live.waiters.retain(|w| w.id != waiter),
             Input::Said { source, at, evidence } => self.said(now, source, at, evidence, out),
+            Input::Submitting { turn } => self.live.typed |= self.live.progress.turn == Some(turn),
             Input::Typed { turn } => self.typed(now, turn, out),
             Input::TypeFailed { turn, submitted, error } => {
                 self.type_failed(now, turn, submitted, &error, out);
@@ -346,6 +347,9 @@ impl Session {
             Some((turn, TurnState::Confirmed)) if source == Source::Hook => {
                 self.submitted_while_running(now, at, turn, taken, out);
             }
+            Some((turn, TurnState::Confirmed)) if self.demo_went_on(at) => {
+                self.demo_chained(now, at, turn, taken, out);
+            }
             Some((_, TurnState::Confirmed)) => {
                 let p = &mut self.live.progress;
                 p.in_transcript |= source == Source::Transcript && at >= p.since;
@@ -389,6 +393,22 @@ impl Session {
         } else if !another {
             // Somebody typed ahead; the agent begins with it when this turn is over, or takes it into it.
             self.live.typed_ahead.push(taken.text);
+        }
+    }
+
+    /// The demo agent's transcript is in order: a message after an ending begins the next turn, even where the
+    /// rest between the two has been overtaken on the PTY.
+    fn demo_went_on(&self, at: u64) -> bool {
+        let p = &self.live.progress;
+        let ended = p.stop.is_some() || p.failure.is_some() || p.interrupted;
+        self.durable.spec.cli == Cli::Demo && ended && at >= p.since
+    }
+
+    fn demo_chained(&mut self, now: Now, at: u64, turn: TurnId, taken: Taken, out: &mut Vec<Effect>) {
+        let progress = Progress { osc_rest: Some(Rest::Done), ..self.live.progress.clone() };
+        if let Verdict::Over { outcome, text, error } = weigh(Cli::Demo, false, &progress, self.heard()) {
+            self.end(now, turn, outcome, text, error, out);
+            self.foreign_turn(now, at, taken, out);
         }
     }
 

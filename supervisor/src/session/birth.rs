@@ -239,7 +239,7 @@ fn spawn_request(
     id: &str,
     size: (u16, u16),
 ) -> SpawnRequest {
-    let socket = services.socket.to_string_lossy();
+    let socket = services.socket.borrow().to_string_lossy().into_owned();
     let env = clean_env(&plan.env, &[("DSX_SESSION", id), ("DSX_SOCKET", &socket)]);
     let name = plan
         .create

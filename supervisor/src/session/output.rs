@@ -38,6 +38,10 @@ impl Task {
             self.output.notify_one();
         }
         self.show_viewers();
+        // What was read may answer what was just typed: that is heard of first.
+        while let Ok(typed) = self.typed.try_recv() {
+            self.typed(typed).await;
+        }
         for event in events {
             self.event(event).await;
         }

@@ -41,7 +41,8 @@ pub struct Services {
     pub registry: Registry,
     /// The path of the running binary.
     pub dsx: PathBuf,
-    pub socket: PathBuf,
+    /// Where clients connect; it may move.
+    pub socket: watch::Receiver<PathBuf>,
     /// Where the sessions' directories are.
     pub sessions: PathBuf,
 }
@@ -148,13 +149,14 @@ impl Task {
         self.services.registry.gone(&self.id).await;
     }
 
-    async fn typed(&mut self, typed: Typed) {
+    pub(super) async fn typed(&mut self, typed: Typed) {
         self.input(match typed {
             Typed::Await { end, shown } => {
                 self.awaited_end = Some((end, shown));
                 self.tell_shown();
                 return;
             }
+            Typed::Submitting { turn } => Input::Submitting { turn },
             Typed::Done { turn } => Input::Typed { turn },
             Typed::Failed { turn, submitted, error } => Input::TypeFailed { turn, submitted, error },
         })

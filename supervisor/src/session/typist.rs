@@ -37,6 +37,10 @@ pub(super) enum Typed {
         end: String,
         shown: oneshot::Sender<()>,
     },
+    /// Told before the submitting write, so that no answer to it can be read before it is known.
+    Submitting {
+        turn: TurnId,
+    },
     Done {
         turn: TurnId,
     },
@@ -140,8 +144,10 @@ impl Writer {
                 Step::Quiet { ms, max_ms } => self.quiet(*ms, *max_ms).await,
                 Step::Shown { end, max_ms } => self.shown(end, *max_ms).await,
                 Step::Submit(bytes) => {
-                    if turn.is_some() {
+                    if let Some(turn) = turn {
                         self.cursor.submitting();
+                        // The task has ended: there is nobody to be told.
+                        let _ = self.told.send(Typed::Submitting { turn }).await;
                     }
                     self.write(bytes).await?;
                     if turn.is_some() {
