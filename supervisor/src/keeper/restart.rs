@@ -79,7 +79,7 @@ pub(super) fn start(
     listener: &UnixListener,
 ) -> io::Result<Started> {
     let (ours, theirs) = channel()?;
-    let mut args = vec!["supervisor".into()];
+    let mut args = vec!["supervise".into()];
     args.extend(origin.to_args());
     let passed = vec![theirs.as_fd(), listener.as_fd(), lock.as_fd()];
     let started = exec::start(&exec::daemon(&origin.exe, &args, null.as_fd(), passed)?)?;
