@@ -38,7 +38,14 @@ pub fn create(dsx: &Dsx<'_>, args: &[&str]) -> String {
 /// Sends, waits, and returns the answer; the turn must end well.
 pub fn answer(dsx: &Dsx<'_>, id: &str, text: &str) -> String {
     dsx.run(["send", id, text]).expect_code(0);
-    dsx.run(["wait", id, "--timeout", "120"]).expect_code(0);
+    let waited = dsx.run(["wait", id, "--timeout", "50"]);
+    assert_eq!(
+        waited.code,
+        0,
+        "{waited:?}\n{}\n{}",
+        dsx.run(["explain", id]).stdout,
+        dsx.run(["screen", id]).stdout
+    );
     last(dsx, id)
 }
 

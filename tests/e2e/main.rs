@@ -8,3 +8,5 @@ mod harness;
 mod job;
 mod main_job;
 mod runner;
+mod traps_ending;
+mod traps_sending;

@@ -5,7 +5,7 @@
 
 use dsx_protocol::{ErrorKind, SendReceipt, TurnId, WireError};
 
-use crate::adapter::{self, message_end};
+use crate::adapter::{self, Drawn};
 use crate::durable::{Origin, TurnState};
 use crate::evidence::Source;
 use crate::fact::{Fact, Outcome};
@@ -27,6 +27,8 @@ const SUBMITS_AGAIN: u32 = 3;
 const CONFIRM_BUSY_MS: u64 = 3_000;
 /// The same after a restart, when all that could be read back has been read.
 const CONFIRM_RECOVERED_MS: u64 = 5_000;
+/// Times a message is typed again after the box held something else as well.
+const MIXED: u32 = 5;
 /// How long a command's output must be quiet.
 const QUIET_MS: u64 = 500;
 
@@ -176,6 +178,26 @@ impl Session {
         }
     }
 
+    /// The input box held something besides the message, which was not submitted: it is emptied and the message
+    /// typed again.
+    pub(crate) fn mixed(&mut self, now: Now, turn: TurnId, out: &mut Vec<Effect>) {
+        if !self.is_unconfirmed(turn) {
+            return;
+        }
+        self.note(Source::Screen, now.ms, "the input box held something else as well".to_owned());
+        self.live.mixed += 1;
+        if self.live.mixed > MIXED {
+            self.live.mixed = 0;
+            let error = "the agent's input box keeps holding something else as well; nothing was submitted";
+            self.end(now, turn, Outcome::Lost, None, Some(error.to_owned()), out);
+            return;
+        }
+        self.fact(now, Fact::Withdrawn { turn }, out);
+        self.live.progress = Progress::default();
+        self.live.typed = false;
+        self.doubt_composer(out);
+    }
+
     pub(crate) fn message_failed(&mut self, now: Now, turn: TurnId, error: &str, out: &mut Vec<Effect>) {
         if self.durable.turn(turn).is_some_and(|t| !t.is_over()) {
             let error = format!("its file could not be written: {error}");
@@ -187,6 +209,7 @@ impl Session {
         self.fact(now, Fact::Confirmed { turn, evidence: evidence.to_owned() }, out);
         out.push(Effect::Disarm(Timer::Confirm(turn)));
         out.push(Effect::Disarm(Timer::StillThere(turn)));
+        self.live.mixed = 0;
         let receipt = self.receipt(turn, "submitted", Some(evidence));
         let sent = |(request, _): (RequestId, TurnId)| Effect::Sent { request, result: Ok(receipt.clone()) };
         out.extend(self.live.sends.extract_if(.., |(_, t)| *t == turn).map(sent));
@@ -240,7 +263,7 @@ impl Session {
         };
         let Some(text) = self.durable.turn(turn).map(|t| t.as_typed().to_owned()) else { return };
         let still_there =
-            !self.live.progress.osc_busy && adapter::shows_end(Cli::Claude, screen, &message_end(&text));
+            !self.live.progress.osc_busy && adapter::drawn(Cli::Claude, screen, &text) == Drawn::Exactly;
         if still_there && self.live.progress.submits_again < SUBMITS_AGAIN {
             self.live.progress.submits_again += 1;
             self.note(Source::Screen, now.ms, "the message still stands in the input box".to_owned());

@@ -49,6 +49,8 @@ pub enum Timer {
     Confirm(TurnId),
     /// The typed message should have left the input box by now.
     StillThere(TurnId),
+    /// A key should have changed a start-up dialog by now.
+    Dialog,
     /// Sources should agree by now that the turn is over.
     Settle(TurnId),
     /// The input box should have been read by now.
@@ -110,6 +112,10 @@ pub enum Input {
     },
     /// The script of a turn was carried out up to and with its submitting write.
     Typed {
+        turn: TurnId,
+    },
+    /// It was typed and not submitted: the input box holds something else as well.
+    Mixed {
         turn: TurnId,
     },
     /// It could not be; `submitted` tells whether the submitting write had begun.

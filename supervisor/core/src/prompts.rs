@@ -5,12 +5,14 @@ use dsx_protocol::{Prompt, PromptOption};
 use crate::adapter;
 use crate::evidence::{Asked, Dialog, Source};
 use crate::fact::Fact;
-use crate::input::{Effect, Now, ScreenText};
+use crate::input::{Effect, Now, ScreenText, Timer};
 use crate::session::{Said, Session};
 use crate::spec::{Cli, Mode};
 
 /// How long the screen must be quiet before it is read at start-up.
 const START_QUIET_MS: u64 = 120;
+/// How long a key may take to change a dialog.
+const DIALOG_MS: u64 = 1_500;
 /// Keys dsx presses at most to settle the dialogs of one start.
 const DIALOG_MOVES: u32 = 16;
 
@@ -38,7 +40,8 @@ impl Session {
             return;
         }
         // Before the agent is ready, its dialogs are read off the screen, where their options are.
-        if !self.durable.ready && self.durable.spec.mode == Mode::Native {
+        if !self.durable.ready {
+            self.live.start_asked = Some(asked);
             return;
         }
         self.open_prompt(now, asked, out);
@@ -85,10 +88,18 @@ impl Session {
         }
         if let Some(dialog) = adapter::read_dialog(self.durable.spec.cli, screen) {
             self.start_dialog(now, &dialog, out);
-        } else if adapter::shows_composer(self.durable.spec.cli, screen) && self.durable.prompts.is_empty() {
-            self.note(Source::Screen, now.ms, "input box shown".to_owned());
+        } else if let Some(asked) = self.live.start_asked.take().filter(|_| self.durable.prompts.is_empty()) {
+            self.open_prompt(now, asked, out);
         }
         self.look_at_start(true, out);
+    }
+
+    /// The key that was pressed has changed nothing: the dialog may not have been listening yet.
+    pub(crate) fn look_again_at_start(&mut self, out: &mut Vec<Effect>) {
+        if !self.durable.ready && self.durable.exit.is_none() {
+            self.live.looking = false;
+            self.look_at_start(false, out);
+        }
     }
 
     fn start_dialog(&mut self, now: Now, dialog: &Dialog, out: &mut Vec<Effect>) {
@@ -105,6 +116,7 @@ impl Session {
                 self.note(Source::Screen, now.ms, format!("dialog ({}): {}", dialog.kind, dialog.text));
                 self.note(Source::Dsx, now.ms, format!("start-up dialog settled by dsx: {key}"));
                 out.push(Effect::Press(adapter::key(key)));
+                out.push(Effect::Arm { timer: Timer::Dialog, after_ms: DIALOG_MS });
             }
             _ if self.durable.prompts.iter().any(|p| !p.options.is_empty()) => {}
             _ => {

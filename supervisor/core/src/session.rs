@@ -6,7 +6,7 @@ use dsx_protocol::{ErrorKind, Signal, TurnId, WireError};
 
 use crate::composer::Composer;
 use crate::durable::{Durable, Origin, TurnState};
-use crate::evidence::{Evidence, Rest, Source};
+use crate::evidence::{Asked, Evidence, Rest, Source};
 use crate::fact::{Exit, Fact, Outcome};
 use crate::input::{Effect, Input, Now, Recovery, RequestId, Timer};
 use crate::spec::{Cli, Spec};
@@ -52,6 +52,10 @@ pub(crate) struct Live {
     pub typed_ahead: Vec<String>,
     /// Between a restart and [`Input::Recovered`]: what is said may be known already.
     pub recovering: bool,
+    /// Times the message in hand was found mixed with something else.
+    pub mixed: u32,
+    /// A start-up dialog that only the status record has told of.
+    pub start_asked: Option<Asked>,
     /// A look at the screen is under way.
     pub looking: bool,
     /// Answers given to start-up dialogs, so that one is never answered twice for one look.
@@ -119,6 +123,7 @@ impl Session {
             Input::Said { source, at, evidence } => self.said(now, source, at, evidence, out),
             Input::Submitting { turn } => self.live.typed |= self.live.progress.turn == Some(turn),
             Input::Typed { turn } => self.typed(now, turn, out),
+            Input::Mixed { turn } => self.mixed(now, turn, out),
             Input::TypeFailed { turn, submitted, error } => {
                 self.type_failed(now, turn, submitted, &error, out);
             }
@@ -485,6 +490,7 @@ impl Session {
             Timer::Quiet(turn) if self.live.progress.turn == Some(turn) => self.quiet_expired(out),
             Timer::Composer => self.composer_expired(now, out),
             Timer::StillThere(turn) => self.look_if_still_there(turn, out),
+            Timer::Dialog => self.look_again_at_start(out),
             Timer::Settle(_) | Timer::Quiet(_) => {}
         }
     }

@@ -90,8 +90,12 @@ impl Session {
     fn judge_between_turns(&self) -> (&'static str, &'static str, String) {
         let osc = self.live.osc.as_ref().map(|s| (Source::Osc7501, s));
         let file = self.live.file.as_ref().map(|s| (Source::SessionFile, s));
-        // The status record may stay at `working` for a background shell: the Stop hook named it.
-        let strongest = osc.filter(|_| !self.live.shells_linger).or(file);
+        // Record and file may stay at `working` for a while, or for a background shell: the Stop hook named it.
+        if self.live.shells_linger {
+            let because = "the agent stopped; a shell of its runs in the background".to_owned();
+            return ("idle", Source::Hook.strength().confidence(), because);
+        }
+        let strongest = osc.or(file);
         match strongest {
             Some((source, (Said::Busy, _))) => {
                 ("working", source.strength().confidence(), format!("{} says working", source.name()))

@@ -1,6 +1,6 @@
 //! What Claude's screen shows: dialogs by their labels, and the input box.
 
-use super::Script;
+use super::{Drawn, Script, message_end};
 use crate::evidence::Dialog;
 use crate::input::ScreenText;
 
@@ -71,10 +71,28 @@ pub(super) fn read_composer(screen: &ScreenText) -> Option<String> {
     Some(text.join("\n").trim().to_owned())
 }
 
-/// Whether the input box ends with this text, however it is wrapped.
-pub(super) fn shows_end(screen: &ScreenText, end: &str) -> bool {
-    let squeeze = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
-    read_composer(screen).is_some_and(|text| squeeze(&text).ends_with(&squeeze(end)))
+/// How much of a message the input box shows. Blanks do not count (the box wraps), nor does what terminals
+/// and Claude draw in ways of their own.
+pub(super) fn drawn(screen: &ScreenText, text: &str) -> Drawn {
+    let Some(shown) = read_composer(screen) else { return Drawn::NoBox };
+    let (shown, text) = (squeezed(&shown), squeezed(text));
+    let end: String = squeezed(&message_end(&text));
+    // A long message is shown by its end (2.1.328) or with its middle folded (2.1.197).
+    let clipped = screen.lines.iter().any(|l| l.trim_start().starts_with('─') && l.contains("↑"))
+        && !shown.is_empty()
+        && text.ends_with(&shown);
+    let folded = shown.contains("[...Truncatedtext") && shown.ends_with(&end);
+    if shown == text || clipped || folded {
+        Drawn::Exactly
+    } else if shown.ends_with(&text) && !text.is_empty() {
+        Drawn::Mixed
+    } else {
+        Drawn::NotYet
+    }
+}
+
+fn squeezed(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric() || c.is_ascii_punctuation()).collect()
 }
 
 /// One Ctrl-C empties a box of any length (observed, 2.1.197 and 2.1.328). On an empty box it would arm the
@@ -113,7 +131,10 @@ mod tests {
         assert_eq!(read_composer(&shown), Some(String::new()));
         let shown = screen("────────────────────\n❯ late 20 x\n  more\n────────────────────\n");
         assert_eq!(read_composer(&shown), Some("late 20 x\nmore".into()));
-        assert!(shows_end(&shown, "x mo re") && !shows_end(&shown, "late"));
+        assert_eq!(drawn(&shown, "late 20 x more"), Drawn::Exactly);
+        assert_eq!(drawn(&shown, "x more"), Drawn::Mixed);
+        assert_eq!(drawn(&shown, "late 20 x more to come"), Drawn::NotYet);
+        assert_eq!(drawn(&screen("nothing"), "x"), Drawn::NoBox);
         let mut hint = screen("────────────────────\n❯ Resend your message\n────────────────────\n");
         hint.solid[1] = "❯".to_owned();
         assert_eq!(read_composer(&hint), Some(String::new()));
