@@ -160,6 +160,9 @@ impl Feeding<'_> {
                 self.state.complete[which] = true;
             }
         }
+        if csi.last == b'r' && csi.has_params() {
+            self.state.ledger.margins = true;
+        }
         self.put_csi(csi, at);
     }
 
@@ -177,8 +180,8 @@ impl Feeding<'_> {
                 self.put_instead(format!("\x1b[{}G", stop + 1).as_bytes(), at);
             }
             b'b' => self.repeat(n, at),
-            b's' if !csi.has_params() => self.put_instead(b"\x1b7", at),
-            b'u' if !csi.has_params() => self.put_instead(b"\x1b8", at),
+            b's' if !csi.has_params() => self.save_cursor(true, at),
+            b'u' if !csi.has_params() => self.save_cursor(false, at),
             b'h' | b'l' => {
                 for group in csi.params().groups() {
                     match group[0] {
@@ -258,9 +261,10 @@ impl Feeding<'_> {
         match mode {
             6 => {
                 self.state.ledger.origin = on;
+                self.state.ledger.margins = true;
                 self.put_instead(format!("\x1b[?6{switch}").as_bytes(), at);
             }
-            1048 => self.put_instead(if on { b"\x1b7" } else { b"\x1b8" }, at),
+            1048 => self.save_cursor(on, at),
             47 | 1047 | 1049 => self.switch_screen(mode, on, at),
             _ => {
                 self.state.ledger.set_mode(mode, on);
@@ -271,11 +275,17 @@ impl Feeding<'_> {
         }
     }
 
+    /// Saves the cursor, or puts it back where it was saved.
+    fn save_cursor(&mut self, save: bool, at: u64) {
+        self.state.ledger.saved_cursor |= save;
+        self.put_instead(if save { b"\x1b7" } else { b"\x1b8" }, at);
+    }
+
     fn switch_screen(&mut self, mode: u16, on: bool, at: u64) {
         if on == self.state.ledger.alternate {
             // Already there: xterm does only the cursor part of it.
             if mode == 1049 {
-                self.put_instead(if on { b"\x1b7" } else { b"\x1b8" }, at);
+                self.save_cursor(on, at);
             }
             return;
         }
@@ -293,6 +303,7 @@ impl Feeding<'_> {
         self.state.ledger.alternate = on;
         if on {
             self.state.ledger.origin = false;
+            self.state.ledger.saved_cursor = true;
             self.state.complete[1] = true;
         }
         self.events.push(TermEvent::AlternateScreen(on));
@@ -367,7 +378,8 @@ impl Sink for Feeding<'_> {
 
     fn escape(&mut self, intermediates: &[u8], last: u8, at: u64) {
         match (intermediates, last) {
-            ([], b'7' | b'8' | b'M') => self.put_instead(&[0x1b, last], at),
+            ([], b'7' | b'8') => self.save_cursor(last == b'7', at),
+            ([], b'M') => self.put_instead(b"\x1bM", at),
             ([], b'D') => self.put_instead(b"\n", at),
             ([], b'E') => self.put_instead(b"\r\n", at),
             ([], b'c') => self.full_reset(at),
@@ -382,12 +394,9 @@ impl Sink for Feeding<'_> {
     }
 
     fn csi(&mut self, csi: &Csi<'_>, at: u64) {
-        if answer::is_query(csi) {
-            self.query(csi);
-            return;
-        }
         match csi.kind() {
             (0, 0, b'm') => self.sgr(csi, at),
+            _ if answer::is_query(csi) => self.query(csi),
             (
                 0,
                 0,

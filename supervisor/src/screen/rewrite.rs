@@ -4,7 +4,11 @@ use super::csi::Csi;
 
 /// Does vt100 read this SGR as it is meant? True for nearly all of them.
 pub(crate) fn sgr_is_plain(raw: &[u8]) -> bool {
-    !raw.contains(&b':') && !raw.windows(2).any(|pair| pair == b"58" || pair == b"21")
+    let mut before = 0;
+    raw.iter().all(|byte| {
+        let pair = (std::mem::replace(&mut before, *byte), *byte);
+        *byte != b':' && pair != (b'5', b'8') && pair != (b'2', b'1')
+    })
 }
 
 /// Writes an SGR without the parts that vt100 misreads: underline colour (58, whose numbers it takes
