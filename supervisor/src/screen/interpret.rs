@@ -213,10 +213,18 @@ impl Feeding<'_> {
 
     /// Prints characters that do not stand in the stream like this.
     fn print(&mut self, text: &str, at: u64) {
+        self.remember_last(text.as_bytes());
         if self.state.ledger.prints_carefully() {
             self.careful_text(text, at);
         } else {
             self.put_instead(text.as_bytes(), at);
+        }
+    }
+
+    /// Keeps the last character of a run of text, for REP.
+    fn remember_last(&mut self, text: &[u8]) {
+        if let Some(c) = last_printed(text) {
+            self.state.ledger.last_char = Some(c);
         }
     }
 
@@ -347,20 +355,17 @@ impl Feeding<'_> {
 
 impl Sink for Feeding<'_> {
     fn text(&mut self, text: &[u8], at: u64) {
-        if let Some(c) = last_printed(text) {
-            self.state.ledger.last_char = Some(c);
-        }
         let ledger = &self.state.ledger;
         if ledger.draws_lines() {
             let shapes: String = String::from_utf8_lossy(text)
                 .chars()
                 .map(|c| u8::try_from(c).map_or(c, rewrite::line_drawing))
                 .collect();
-            self.state.ledger.last_char = last_printed(shapes.as_bytes());
-            self.print(&shapes, at);
-        } else if ledger.prints_carefully() {
-            self.careful_text(&String::from_utf8_lossy(text), at);
+            self.print(&rewrite::visible(&shapes), at);
+        } else if ledger.prints_carefully() || !rewrite::is_visible(text) {
+            self.print(&rewrite::visible(&String::from_utf8_lossy(text)), at);
         } else {
+            self.remember_last(text);
             self.put(text, at);
         }
     }
@@ -445,15 +450,16 @@ impl Sink for Feeding<'_> {
     }
 }
 
-/// The last character of `text` that takes a place on the screen; looks at its last bytes only.
+/// The last character of `text` that takes a place on the screen.
 fn last_printed(text: &[u8]) -> Option<char> {
-    let tail = &text[text.len().saturating_sub(64)..];
-    if let Some(byte @ b' '..=b'~') = tail.last() {
-        return Some(char::from(*byte));
+    let end = text.iter().rposition(|b| *b >= b' ')? + 1;
+    match text[end - 1] {
+        byte @ b' '..=b'~' => Some(char::from(byte)),
+        _ => {
+            let text = String::from_utf8_lossy(&text[..end]);
+            text.chars().rev().find(|c| c.width().unwrap_or(0) > 0)
+        }
     }
-    let tail = String::from_utf8_lossy(tail);
-    let mut chars = tail.chars().rev();
-    chars.find(|c| c.width().unwrap_or(0) > 0 && *c != char::REPLACEMENT_CHARACTER)
 }
 
 /// Number and payload of an OSC.

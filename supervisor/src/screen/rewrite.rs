@@ -64,6 +64,17 @@ fn legacy_colour<'p>(what: u16, groups: &mut impl Iterator<Item = &'p [u16]>) ->
     }
 }
 
+/// Is this text without what vt100 leaves out: bytes that are no UTF-8, and U+FFFD itself?
+pub(crate) fn is_visible(text: &[u8]) -> bool {
+    text.is_ascii() || std::str::from_utf8(text).is_ok_and(|text| !text.contains('\u{fffd}'))
+}
+
+/// The text with a question mark for each U+FFFD: a real terminal shows it in one cell, and vt100, which
+/// shows nothing, would have all that follows in the line too far left.
+pub(crate) fn visible(text: &str) -> String {
+    text.replace('\u{fffd}', "?")
+}
+
 /// What the DEC line drawing set shows for `byte`.
 pub(crate) fn line_drawing(byte: u8) -> char {
     const SHAPES: [char; 32] = [
