@@ -61,3 +61,12 @@ pub fn transcripts(home: &Home) -> Vec<PathBuf> {
     let files = projects.flat_map(|project| fs::read_dir(project.path()).into_iter().flatten().flatten());
     files.map(|f| f.path()).filter(|p| p.extension().is_some_and(|e| e == "jsonl")).collect()
 }
+
+/// Asks again and again, for what no command of dsx waits for yet.
+pub fn eventually(dsx: &Dsx<'_>, id: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + dsx_tests::DEADLINE;
+    while !holds() {
+        let late = std::time::Instant::now() > deadline;
+        assert!(!late, "{}\n{}", dsx.run(["explain", id]).stdout, dsx.run(["screen", id]).stdout);
+    }
+}

@@ -18,7 +18,7 @@ const QUIET_MS: u64 = 80;
 /// How long an emptying key may take to show.
 const EXPIRE_MS: u64 = 2_000;
 /// Readings before dsx gives up on the box.
-const TRIES: u32 = 8;
+const TRIES: u32 = 24;
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Composer {
@@ -57,10 +57,10 @@ impl Session {
                 self.live.composer = Composer::Clean;
                 out.push(Effect::Disarm(Timer::Composer));
             }
-            Some(_) if tries < TRIES => {
+            Some(text) if tries < TRIES => {
                 self.note(Source::Screen, now.ms, "input box holds a draft; emptying it".to_owned());
                 self.live.composer = Composer::Doubtful { tries: tries + 1 };
-                out.push(Effect::Press(adapter::empty_composer()));
+                out.push(Effect::Press(adapter::empty_composer(&text)));
                 self.read_composer(true, out);
             }
             Some(_) => self.composer_stuck(now, out),

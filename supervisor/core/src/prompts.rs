@@ -41,7 +41,8 @@ impl Session {
         }
         // Before the agent is ready, its dialogs are read off the screen, where their options are.
         if !self.durable.ready {
-            self.live.start_asked = Some(asked);
+            self.live.start_asked = Some((now.ms, asked));
+            out.push(Effect::Arm { timer: Timer::Dialog, after_ms: DIALOG_MS });
             return;
         }
         self.open_prompt(now, asked, out);
@@ -88,7 +89,12 @@ impl Session {
         }
         if let Some(dialog) = adapter::read_dialog(self.durable.spec.cli, screen) {
             self.start_dialog(now, &dialog, out);
-        } else if let Some(asked) = self.live.start_asked.take().filter(|_| self.durable.prompts.is_empty()) {
+        } else if let Some((_, asked)) = self
+            .live
+            .start_asked
+            .take_if(|(at, _)| now.ms >= *at + DIALOG_MS && self.durable.prompts.is_empty())
+        {
+            // Drawn by now, and not in a shape that is known: what the status record says has to do.
             self.open_prompt(now, asked, out);
         }
         self.look_at_start(true, out);

@@ -55,7 +55,7 @@ pub(crate) struct Live {
     /// Times the message in hand was found mixed with something else.
     pub mixed: u32,
     /// A start-up dialog that only the status record has told of.
-    pub start_asked: Option<Asked>,
+    pub start_asked: Option<(u64, Asked)>,
     /// A look at the screen is under way.
     pub looking: bool,
     /// Answers given to start-up dialogs, so that one is never answered twice for one look.

@@ -93,8 +93,8 @@ pub(crate) fn key(name: &str) -> Script {
 }
 
 /// Keys that empty an input box that is not empty.
-pub(crate) fn empty_composer() -> Script {
-    claude_dialog::empty_composer()
+pub(crate) fn empty_composer(shown: &str) -> Script {
+    claude_dialog::empty_composer(shown)
 }
 
 /// Ends a paste that a crash may have cut off.
