@@ -13,7 +13,9 @@ mod shell;
 mod sources;
 mod world;
 
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rng::Rng;
@@ -85,6 +87,8 @@ fn no_order_of_events_breaks_a_promise() {
     }
     let (seeds, first) = (number("DSX_SIM_SEEDS").unwrap_or(SEEDS), number("DSX_SIM_FIRST").unwrap_or(0));
     let (next, failed) = (AtomicU64::new(first), AtomicU64::new(u64::MAX));
+    let survey = std::env::var_os("DSX_SIM_SURVEY").is_some();
+    let kinds: Mutex<BTreeMap<String, (u64, u64)>> = Mutex::default();
     let threads = std::thread::available_parallelism().map_or(2, usize::from);
     let work = || {
         let mut sum = Count::default();
@@ -95,6 +99,13 @@ fn no_order_of_events_breaks_a_promise() {
             }
             match judged(seed, false) {
                 Ok(count) => sum = sum.plus(count),
+                Err(why) if survey => {
+                    let kind: String = why.chars().take(48).filter(|c| !c.is_ascii_digit()).collect();
+                    if let Ok(mut kinds) = kinds.lock() {
+                        let (times, _) = kinds.entry(kind).or_insert((0_u64, seed));
+                        *times += 1;
+                    }
+                }
                 Err(_) => {
                     failed.fetch_min(seed, Ordering::Relaxed);
                 }
@@ -107,5 +118,8 @@ fn no_order_of_events_breaks_a_promise() {
     });
     let failed = failed.load(Ordering::Relaxed);
     assert!(failed == u64::MAX, "{}", explain(failed));
+    for (kind, (times, seed)) in kinds.into_inner().unwrap_or_default() {
+        println!("{times:>7} times, first by seed {seed}: {kind}");
+    }
     println!("{seeds} seeds: {sum}");
 }
