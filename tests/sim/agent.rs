@@ -84,8 +84,10 @@ pub struct Agent {
     pub jobs: Vec<Job>,
     /// Taken while another job ran; they begin together when it ends.
     pub waiting: Vec<usize>,
-    /// A job that stopped while its sub-agents go on.
+    /// Jobs that stopped while sub-agents go on: they are over when none does.
     pub held: Vec<usize>,
+    /// The jobs for which sub-agents work.
+    pub pending: Vec<usize>,
     pub shells: u32,
     /// A start-up dialog and the option that is highlighted.
     pub dialog: Option<usize>,
@@ -109,6 +111,7 @@ impl Default for Agent {
             jobs: Vec::new(),
             waiting: Vec::new(),
             held: Vec::new(),
+            pending: Vec::new(),
             shells: 0,
             dialog: None,
             output: 0,
@@ -178,8 +181,8 @@ impl World {
             "\r" => return self.enter(),
             "\x1b" => self.escape(),
             "\x03" if self.agent.inbox.is_empty() => self.escape(),
-            "\x15" => self.kill_line(),
-            "\x1b[F\x15\x01\x0b" => self.kill_line(),
+            "\x15" | "\x1b[201~\x15" => self.set_inbox(String::new(), Vec::new()),
+            "\x1b[201~" => {}
             "\x03" => self.set_inbox(String::new(), Vec::new()),
             _ if matches!(self.agent.state, State::Asking(_)) => {}
             _ => {
@@ -214,15 +217,6 @@ impl World {
         self.agent.inbox = text;
         self.agent.inbox_by = by;
         self.print();
-    }
-
-    fn kill_line(&mut self) {
-        let kept = self.agent.inbox.rfind('\n').map_or(0, |at| at + 1);
-        let whole = kept == 0 || kept == self.agent.inbox.len();
-        let kept = if kept == self.agent.inbox.len() { kept.saturating_sub(1) } else { kept };
-        let text = self.agent.inbox[..kept].to_owned();
-        let by = if whole && text.is_empty() { Vec::new() } else { self.agent.inbox_by.clone() };
-        self.set_inbox(text, by);
     }
 
     fn enter(&mut self) -> Step {
@@ -381,34 +375,40 @@ impl World {
 
     fn stops(&mut self, job: usize) {
         let background = self.plan.cli == Cli::Claude;
-        let agents = u32::from(background && self.rng.chance(self.plan.background));
+        if background && self.rng.chance(self.plan.background) {
+            self.agent.pending.push(job);
+            let after = self.rng.range(10, 8_000);
+            self.plan_in(after, Ev::Agent(AgentEv::Back(job)));
+        }
         if background && self.rng.chance(self.plan.background) {
             self.agent.shells += 1;
             let after = self.rng.range(10, 20_000);
             self.plan_in(after, Ev::Agent(AgentEv::ShellEnds));
         }
-        let shells = self.agent.shells;
-        let stops = self.agent.jobs[job].stops;
+        let (agents, shells) = (self.agent.pending.len() as u32, self.agent.shells);
+        let text = Some(format!("answer {} of job {job}", self.agent.jobs[job].stops));
         self.agent.jobs[job].stops += 1;
-        let text = Some(format!("answer {stops} of job {job}"));
-        self.agent.jobs[job].answer.clone_from(&text);
         let prompt = Some(self.agent.jobs[job].prompt.clone());
         note!(self, "agent: job {job} stops with {agents} agents, {shells} shells");
         self.say(Src::Hook, Evidence::Stopped { text: text.clone(), prompt, agents, shells });
+        if !self.agent.held.contains(&job) {
+            self.agent.held.push(job);
+        }
+        for held in self.agent.held.clone() {
+            self.agent.jobs[held].answer.clone_from(&text);
+        }
         if agents == 0 && self.plan.osc && self.rng.chance(self.plan.sent_on) {
             note!(self, "agent: job {job} is sent on");
             self.goes_on(job);
             return;
         }
         self.say(Src::Transcript, Evidence::Stopped { text, prompt: None, agents, shells: 0 });
-        if agents > 0 {
-            self.agent.held.push(job);
-            let after = self.rng.range(10, 8_000);
-            self.plan_in(after, Ev::Agent(AgentEv::Back(job)));
-            self.rests(Rest::Done);
-        } else {
-            self.over(job, End::Done, Rest::Done);
+        if agents == 0 {
+            for held in std::mem::take(&mut self.agent.held) {
+                self.over(held, End::Done);
+            }
         }
+        self.rests(Rest::Done);
     }
 
     fn fails(&mut self, job: usize) {
@@ -416,7 +416,8 @@ impl World {
         let failed = |prompt| Evidence::Failed { error: format!("error of job {job}"), text: None, prompt };
         self.say(Src::Hook, failed(prompt));
         self.say(Src::Transcript, failed(None));
-        self.over(job, End::Failed, Rest::Error(Some(format!("error of job {job}"))));
+        self.over(job, End::Failed);
+        self.rests(Rest::Error(Some(format!("error of job {job}"))));
     }
 
     pub fn escape(&mut self) {
@@ -446,22 +447,23 @@ impl World {
             self.say(Src::Transcript, Evidence::Interrupted);
         }
         note!(self, "agent: job {job} is interrupted{}", if early { ", early" } else { "" });
-        self.over(job, End::Interrupted, Rest::Idle);
+        self.over(job, End::Interrupted);
+        self.rests(Rest::Idle);
     }
 
-    fn over(&mut self, job: usize, end: End, rest: Rest) {
+    fn over(&mut self, job: usize, end: End) {
         let now = self.now;
+        self.agent.held.retain(|held| *held != job);
         let ended = &mut self.agent.jobs[job];
         ended.end = Some(end);
         ended.ended_at = now;
-        self.rests(rest);
     }
 
     /// Back at its input box; what waited there begins.
     fn rests(&mut self, rest: Rest) {
         note!(self, "agent: rests, {rest:?}");
         self.set_state(State::Idle);
-        let background = self.agent.shells > 0 || !self.agent.held.is_empty();
+        let background = self.agent.shells > 0 || !self.agent.pending.is_empty();
         if !background {
             self.say(Src::Osc, Evidence::Rest(rest));
         }
@@ -481,11 +483,25 @@ impl World {
             return;
         }
         note!(self, "agent: sub-agents of job {job} are back");
-        self.agent.held.retain(|j| *j != job);
+        if let Some(at) = self.agent.pending.iter().position(|j| *j == job) {
+            self.agent.pending.remove(at);
+        }
+        self.notified(job, format!("<task-notification>agent of job {job}"));
+    }
+
+    /// Background work reports: whom it holds open goes on with it, else it is a turn of its own.
+    fn notified(&mut self, of: usize, text: String) {
+        let held = if self.agent.held.contains(&of) { Some(of) } else { self.agent.held.last().copied() };
+        let Some(job) = held else {
+            let message = self.agent.messages.len();
+            let text = format!("{text} {message}");
+            self.agent.messages.push(Message { by: By::Agent, text, job: None, turn: None });
+            self.begin(vec![message]);
+            return;
+        };
         let prompt = format!("a{job}.{}", self.agent.jobs[job].stops);
         self.agent.jobs[job].prompt.clone_from(&prompt);
         self.set_state(State::Working(job));
-        let text = format!("<task-notification>agent of job {job}");
         let submitted = Evidence::Submitted { text, prompt: Some(prompt), origin_agent: true };
         self.say(Src::Hook, submitted.clone());
         self.say(Src::Transcript, submitted);
@@ -504,11 +520,8 @@ impl World {
             return;
         }
         if reports {
-            let message = self.agent.messages.len();
-            let text = format!("<task-notification>shell {message}");
-            self.agent.messages.push(Message { by: By::Agent, text, job: None, turn: None });
-            self.begin(vec![message]);
-        } else if self.agent.shells == 0 && self.agent.held.is_empty() {
+            self.notified(usize::MAX, "<task-notification>shell".to_owned());
+        } else if self.agent.shells == 0 && self.agent.pending.is_empty() {
             self.say(Src::Osc, Evidence::Rest(Rest::Done));
             self.say(Src::File, Evidence::Rest(Rest::Idle));
             self.print();
@@ -563,6 +576,6 @@ impl World {
             }
             _ => vec![String::new()],
         };
-        ScreenText { lines, ..ScreenText::default() }
+        ScreenText { solid: lines.clone(), lines, ..ScreenText::default() }
     }
 }

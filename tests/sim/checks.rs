@@ -6,7 +6,6 @@ use dsx_protocol::{Settled, TurnId};
 use crate::agent::{By, End, State};
 use crate::clients::Waits;
 use crate::note;
-use crate::plan::Pace;
 use crate::world::{Step, World};
 
 impl World {
@@ -109,12 +108,23 @@ impl World {
     /// A turn that dsx did not send must be one that somebody else began, and be told once.
     fn check_foreign(&mut self, turn: TurnId, text: &str) -> Step {
         let found = self.agent.messages.iter().position(|m| m.text == text && m.turn.is_none() && !self.is_known(m.by));
-        let Some(found) = found else {
+        let Some(found) = found.map(|m| vec![m]).or_else(|| self.typed_together(text)) else {
             return Err(format!("{turn} is a turn that nobody began: {text:?}"));
         };
-        self.agent.messages[found].turn = Some(turn);
+        for message in found {
+            self.agent.messages[message].turn = Some(turn);
+        }
         self.count.foreign += 1;
         Ok(())
+    }
+
+    /// What people typed ahead, one after another, begins as one.
+    fn typed_together(&self, text: &str) -> Option<Vec<usize>> {
+        let of = |job: &crate::agent::Job| {
+            let all = job.messages.iter().map(|m| self.agent.messages[*m].text.as_str());
+            all.collect::<Vec<_>>().join("\n") == text
+        };
+        self.agent.jobs.iter().find(|j| of(j)).map(|j| j.messages.clone())
     }
 
     /// Whether dsx has a turn for it that may still be told of.
@@ -201,6 +211,8 @@ impl World {
         let durable = session.durable();
         let asks = matches!(self.agent.state, State::Asking(_));
         let starts = self.agent.state == State::Starting;
+        let drafts = !self.agent.inbox.is_empty() && self.plan.cli == dsx_core::Cli::Claude;
+        let delivers = durable.running().is_some();
         if !asks && !durable.prompts.is_empty() && !starts {
             return Err(format!("a prompt stays open that nobody asks: {:?}", durable.prompts));
         }
@@ -210,7 +222,7 @@ impl World {
             .filter(|t| !t.is_over())
             .map(|t| format!("{} {:?}", t.id, t.state))
             .collect();
-        if !open.is_empty() && !asks && !starts {
+        if !open.is_empty() && !asks && !starts && (delivers || !drafts) {
             return Err(format!("turns are left behind: {}", open.join(", ")));
         }
         if let Some(sender) = self.clients.senders.iter().find(|s| !s.replied)
@@ -220,6 +232,7 @@ impl World {
         }
         if let Some(wait) = self.clients.waits.iter().find(|w| !w.over && w.until == Until::Ended)
             && !starts
+            && open.is_empty()
         {
             return Err(format!("a wait is never settled: {wait:?}"));
         }
@@ -246,9 +259,5 @@ impl World {
             || self.clients.senders.iter().any(|s| !s.replied)
             || self.clients.interrupts.iter().any(|i| !i.over);
         if forgotten { Err("somebody was forgotten when the session ended".into()) } else { Ok(()) }
-    }
-
-    pub fn is_prompt_paced(&self) -> bool {
-        self.plan.pace == Pace::Prompt
     }
 }

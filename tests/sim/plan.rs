@@ -33,7 +33,8 @@ pub struct Plan {
     pub fail: u64,
     pub background: u64,
     pub commands: u64,
-    pub drafts: bool,
+    /// How many of a thousand things that people type stay unsent.
+    pub drafts: u64,
     /// Somebody answers questions and dialogs.
     pub attended: bool,
     /// The session file stays `busy` while something runs in the background.
@@ -78,7 +79,7 @@ impl Plan {
             fail: rarely(rng, 200),
             background: rarely(rng, 300),
             commands: rarely(rng, 120),
-            drafts: false,
+            drafts: rarely(rng, 300),
             attended: rng.chance(900),
             file_follows: rng.chance(300),
             sent_on: rarely(rng, 100),

@@ -140,6 +140,11 @@ impl World {
         }
     }
 
+    pub fn write_keys(&mut self, keys: Vec<u8>) {
+        let script = Script { steps: vec![Typing::Write(keys)] };
+        self.write_out(Writing { turn: None, script, step: 0 });
+    }
+
     pub fn write_step(&mut self) -> Step {
         let gone = self.agent.state == State::Gone;
         let fault = self.rng.chance(self.plan.ignore / 50);
@@ -179,7 +184,11 @@ impl World {
             Typing::Write(bytes) => self.pty_write(bytes, by),
             Typing::Pause(ms) => after = ms,
             Typing::Quiet { ms, .. } => after = ms,
+            Typing::Shown { .. } => after = self.rng.range(0, 30),
             Typing::Submit(bytes) => {
+                if let Some(turn) = turn {
+                    self.plan_in(0, Ev::Feed(life, Input::Submitting { turn }));
+                }
                 self.pty_write(bytes, by);
                 if let Some(turn) = turn {
                     self.check_submit(turn)?;
@@ -200,6 +209,7 @@ impl World {
 
     fn look(&mut self, quiet_ms: u64, fresh: bool) {
         self.shell.ids += 1;
+        self.shell.looks.clear();
         let look = LookAt { id: self.shell.ids, quiet_ms, past: fresh.then_some(self.agent.output) };
         self.shell.looks.push(look);
         self.plan_look(look);
@@ -263,7 +273,9 @@ impl World {
 
     fn say_entry(&mut self, src: Src, index: usize) -> Result<bool, String> {
         let entry = self.channels[src as usize].entries[index].clone();
-        let said = Input::Said { source: src.source(), at: entry.at, evidence: entry.evidence };
+        // What comes through the terminal bears the time at which it is read.
+        let at = if matches!(src, Src::Osc | Src::Mark) { self.now } else { entry.at };
+        let said = Input::Said { source: src.source(), at, evidence: entry.evidence };
         let through = self.feed(said)?;
         if through && self.rng.chance(800) {
             let channel = &mut self.channels[src as usize];

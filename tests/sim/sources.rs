@@ -99,10 +99,10 @@ impl World {
             let channel = &mut self.channels[src as usize];
             let written = channel.entries.partition_point(|e| e.written <= now);
             let from = match src {
-                Src::Hook | Src::Mark => channel.acked,
+                Src::Hook | Src::Osc | Src::Mark => channel.acked,
                 Src::File => written.saturating_sub(1),
                 Src::Transcript if whole => 0,
-                Src::Osc | Src::Transcript => channel.acked.saturating_sub(extra),
+                Src::Transcript => channel.acked.saturating_sub(extra),
             };
             streams.push((src, from.min(written)..written));
             channel.next = written.max(channel.acked);

@@ -7,7 +7,7 @@ use std::fmt;
 use dsx_core::{Durable, Effect, Evidence, Exit, Input, Session, Spec, Timer};
 use dsx_protocol::TurnId;
 
-use crate::agent::{Agent, AgentEv, By, State};
+use crate::agent::{Agent, AgentEv, State};
 use crate::clients::Clients;
 use crate::plan::Plan;
 use crate::rng::Rng;
@@ -196,6 +196,8 @@ impl World {
             depth: 0,
             conversation: None,
             agent_version: None,
+            agent_home: None,
+            key: None,
             dir: "/d".into(),
         }
     }
@@ -285,8 +287,7 @@ impl World {
             710..=789 => self.human_types(),
             790..=829 => {
                 note!(self, "a human presses Esc");
-                self.agent_keys(b"\x1b");
-                Ok(())
+                self.human_keys(vec![b"\x1b".to_vec()])
             }
             830..=835 => {
                 let code = self.rng.chance(500).then_some(0);
@@ -303,24 +304,35 @@ impl World {
         }
     }
 
-    fn agent_keys(&mut self, keys: &[u8]) {
-        // People's keys are held while a turn is typed.
-        if !self.shell.writing.iter().any(|w| w.turn.is_some()) {
-            self.pty_write(keys.to_vec(), By::Human);
+    /// People's keys come through the supervisor, which holds them while a turn is typed.
+    fn human_keys(&mut self, keys: Vec<Vec<u8>>) -> Step {
+        let held = self.shell.writing.iter().any(|w| w.turn.is_some());
+        if held || !self.is_up() || !self.feed(Input::Keys)? {
+            return Ok(());
         }
+        for key in keys {
+            self.write_keys(key);
+        }
+        Ok(())
     }
 
     fn human_types(&mut self) -> Step {
-        let free = self.agent.inbox.is_empty() && !self.shell.writing.iter().any(|w| w.turn.is_some());
         let takes = matches!(self.agent.state, State::Idle | State::Working(_));
-        if free && takes && self.agent.pty_due <= self.now {
-            self.agent.humans += 1;
-            let text = format!("human {}", self.agent.humans);
-            note!(self, "a human types {text:?}");
-            self.pty_write(text.into_bytes(), By::Human);
-            self.pty_write(b"\r".to_vec(), By::Human);
+        if !takes || self.agent.pty_due > self.now {
+            return Ok(());
         }
-        Ok(())
+        if !self.agent.inbox.is_empty() {
+            note!(self, "a human empties the box");
+            return self.human_keys(vec![b"\x15".to_vec()]);
+        }
+        self.agent.humans += 1;
+        let text = format!("human {}", self.agent.humans);
+        if self.rng.chance(self.plan.drafts) {
+            note!(self, "a human writes a draft, {text:?}");
+            return self.human_keys(vec![text.into_bytes()]);
+        }
+        note!(self, "a human types {text:?}");
+        self.human_keys(vec![text.into_bytes(), b"\r".to_vec()])
     }
 
     /// Evidence of no consequence, which may come at any time.
