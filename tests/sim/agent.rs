@@ -69,6 +69,7 @@ pub enum AgentEv {
     Read(Vec<u8>, By),
     Goes(usize, u32),
     Answered(usize, u32),
+    Stopped(usize, u32, u32),
     /// The sub-agents of a job report back.
     Back(usize),
     ShellEnds,
@@ -150,7 +151,8 @@ impl World {
             AgentEv::Back(job) => self.sub_agents_back(job),
             AgentEv::ShellEnds => self.shell_ends(),
             AgentEv::Prints(job) => self.program_prints(job),
-            AgentEv::Goes(..) | AgentEv::Answered(..) => {}
+            AgentEv::Stopped(job, agents, epoch) if self.agent.epoch == epoch => self.stopped(job, agents),
+            AgentEv::Goes(..) | AgentEv::Answered(..) | AgentEv::Stopped(..) => {}
         }
         Ok(())
     }
@@ -238,7 +240,7 @@ impl World {
             }
             if self.rng.chance(self.plan.ignore) {
                 note!(self, "agent: ignores {text:?}");
-                if self.rng.chance(500) {
+                if self.plan.cli == Cli::Demo || self.rng.chance(500) {
                     self.set_inbox(String::new(), Vec::new());
                 }
                 return Ok(());
@@ -390,18 +392,25 @@ impl World {
         self.agent.jobs[job].stops += 1;
         let prompt = Some(self.agent.jobs[job].prompt.clone());
         note!(self, "agent: job {job} stops with {agents} agents, {shells} shells");
-        self.say(Src::Hook, Evidence::Stopped { text: text.clone(), prompt, agents, shells });
+        let heard = self.say(Src::Hook, Evidence::Stopped { text: text.clone(), prompt, agents, shells });
         if !self.agent.held.contains(&job) {
             self.agent.held.push(job);
         }
         for held in self.agent.held.clone() {
             self.agent.jobs[held].answer.clone_from(&text);
         }
-        if agents == 0 && self.plan.osc && self.rng.chance(self.plan.sent_on) {
+        let epoch = self.agent.epoch;
+        self.plan_at(heard, Ev::Agent(AgentEv::Stopped(job, agents, epoch)));
+    }
+
+    /// The hooks of its stop have returned.
+    fn stopped(&mut self, job: usize, agents: u32) {
+        if agents == 0 && self.rng.chance(self.plan.sent_on) {
             note!(self, "agent: job {job} is sent on");
             self.goes_on(job);
             return;
         }
+        let text = self.agent.jobs[job].answer.clone();
         self.say(Src::Transcript, Evidence::Stopped { text, prompt: None, agents, shells: 0 });
         if agents == 0 {
             for held in std::mem::take(&mut self.agent.held) {
@@ -412,6 +421,7 @@ impl World {
     }
 
     fn fails(&mut self, job: usize) {
+        self.agent.jobs[job].answer = None;
         let prompt = Some(self.agent.jobs[job].prompt.clone());
         let failed = |prompt| Evidence::Failed { error: format!("error of job {job}"), text: None, prompt };
         self.say(Src::Hook, failed(prompt));
@@ -467,7 +477,8 @@ impl World {
         if !background {
             self.say(Src::Osc, Evidence::Rest(rest));
         }
-        if !background || !self.plan.file_follows {
+        let follows = self.plan.file_follows && !self.agent.pending.is_empty();
+        if !follows {
             self.say(Src::File, Evidence::Rest(Rest::Idle));
         }
         if !self.agent.waiting.is_empty() {

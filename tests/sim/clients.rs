@@ -212,7 +212,7 @@ impl World {
         let durable = self.shadow()?;
         let sound = match error.kind {
             ErrorKind::Waiting => !queue && !durable.prompts.is_empty(),
-            ErrorKind::Exited => durable.exit.is_some(),
+            ErrorKind::Exited => durable.exit.is_some() || self.agent.exit.is_some(),
             ErrorKind::Failed => true,
             _ => false,
         };

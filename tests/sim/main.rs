@@ -38,7 +38,7 @@ fn run(seed: u64, traced: bool) -> Result<Count, String> {
         let Some(next) = next else {
             let mut more = false;
             for world in &mut worlds {
-                more |= world.finish()?;
+                more |= world.finish().map_err(|why| format!("{why} (session {})", world.number))?;
             }
             if more {
                 continue;

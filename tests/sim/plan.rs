@@ -37,7 +37,7 @@ pub struct Plan {
     pub drafts: u64,
     /// Somebody answers questions and dialogs.
     pub attended: bool,
-    /// The session file stays `busy` while something runs in the background.
+    /// The session file stays `busy` while sub-agents run.
     pub file_follows: bool,
     /// A hook of the user's sends the agent on after it stopped, so many times in a thousand.
     pub sent_on: u64,
@@ -89,7 +89,7 @@ impl Plan {
 
     /// An agent that no source speaks of cannot be driven: one that rests must be able to say so.
     fn sound(mut self) -> Self {
-        if self.cli == Cli::Claude && !self.osc && !self.file {
+        if self.cli == Cli::Claude && (!self.osc || self.background > 0) {
             self.file = true;
         }
         self

@@ -32,6 +32,9 @@ impl Src {
     }
 }
 
+/// How long a hook's process waits for a supervisor before it leaves its report in the spool.
+const HOOK_MS: u64 = 1_900;
+
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// When it can be read.
@@ -52,18 +55,22 @@ pub struct Channel {
 }
 
 impl World {
-    pub fn say(&mut self, src: Src, evidence: Evidence) {
+    /// A source writes something down; when it will be read, where all goes well.
+    pub fn say(&mut self, src: Src, evidence: Evidence) -> u64 {
         if !self.plan.has(src) {
-            return;
+            return self.now;
         }
         let (lateness, delay) = (self.lateness(src), self.delay());
         let now = self.now;
         let channel = &mut self.channels[src as usize];
         let written = channel.entries.last().map_or(0, |e| e.written).max(now + lateness);
-        channel.due = channel.due.max(written + delay);
+        // A hook's process waits for the supervisor, a bounded time.
+        let longest = if src == Src::Hook { HOOK_MS } else { u64::MAX };
+        channel.due = channel.due.max(written + delay.min(longest));
         let (due, index) = (channel.due, channel.entries.len());
         channel.entries.push(Entry { written, at: now, evidence });
         self.plan_at(due, Ev::Deliver(src, index));
+        due
     }
 
     /// How much later than it happened a source writes it down.

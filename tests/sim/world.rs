@@ -213,7 +213,8 @@ impl World {
         }
         self.shell.shadow = Durable::replay(self.shell.facts.iter().map(|(at, f)| (*at, f)));
         self.shell.session = Some(session);
-        let up = self.rng.range(1, 600);
+        let plain = self.plan.cli == dsx_core::Cli::Command;
+        let up = if plain { 0 } else { self.rng.range(1, 600) };
         let dialog = self.plan.cli == dsx_core::Cli::Claude && self.rng.chance(200);
         let start = if dialog { AgentEv::Dialog } else { AgentEv::Up };
         self.plan_in(up, Ev::Agent(start));
@@ -276,7 +277,7 @@ impl World {
     fn act(&mut self) -> Step {
         self.next_action();
         let what = self.rng.below(1000);
-        if !self.is_up() && what < 700 {
+        if !self.is_up() && what < 710 {
             return Ok(());
         }
         match what {
@@ -327,7 +328,8 @@ impl World {
         }
         self.agent.humans += 1;
         let text = format!("human {}", self.agent.humans);
-        if self.rng.chance(self.plan.drafts) {
+        // Nothing shows what is in another program's input line.
+        if self.plan.cli == dsx_core::Cli::Claude && self.rng.chance(self.plan.drafts) {
             note!(self, "a human writes a draft, {text:?}");
             return self.human_keys(vec![text.into_bytes()]);
         }

@@ -48,14 +48,14 @@ impl Session {
     pub(crate) fn keys(&mut self) {
         if self.durable.spec.cli == Cli::Claude {
             self.live.composer = Composer::Touched;
-            self.live.looking = false;
+            self.live.reading = false;
         }
     }
 
     /// What dsx typed, or an interrupted message, may be in the box.
     pub(crate) fn doubt_composer(&mut self, out: &mut Vec<Effect>) {
         self.live.composer = Composer::Doubtful { tries: 0 };
-        self.live.looking = false;
+        self.live.reading = false;
         if self.durable.spec.cli == Cli::Claude && self.durable.ready && !self.live.recovering {
             self.read_composer(false, out);
         }
@@ -80,14 +80,14 @@ impl Session {
             self.live.composer = Composer::Clean;
             return true;
         }
-        if !self.live.looking {
+        if !self.live.reading {
             self.read_composer(false, out);
         }
         false
     }
 
     fn read_composer(&mut self, fresh: bool, out: &mut Vec<Effect>) {
-        self.live.looking = true;
+        self.live.reading = true;
         out.push(Effect::Look { quiet_ms: QUIET_MS, fresh });
     }
 

@@ -122,19 +122,23 @@ impl Session {
         }
     }
 
-    /// Whether the agent can be typed at now, as far as its input box goes.
-    fn is_free(&self) -> bool {
-        let busy = match (&self.durable.osc, &self.live.file) {
+    /// Whether the agent works or asks, as far as its strongest source says.
+    fn agent_is_busy(&self) -> bool {
+        match (&self.durable.osc, &self.live.file) {
             (Some((said, _)), _) => matches!(said, Reported::Working | Reported::Blocked),
             (None, Some((said, _))) => matches!(said, Said::Busy | Said::Blocked),
             (None, None) => false,
-        };
+        }
+    }
+
+    /// Whether the agent can be typed at now, as far as its input box goes.
+    fn is_free(&self) -> bool {
         self.durable.exit.is_none()
             && !self.live.recovering
             && self.durable.ready
             && self.durable.running().is_none()
             && self.durable.prompts.is_empty()
-            && (!busy || self.live.shells_linger || self.durable.spec.cli == Cli::Command)
+            && (!self.agent_is_busy() || self.live.shells_linger || self.durable.spec.cli == Cli::Command)
     }
 
     fn may_begin(&self, turn: TurnId) -> bool {
@@ -168,10 +172,10 @@ impl Session {
         let plain = self.durable.spec.cli == Cli::Command;
         if state == TurnState::Delivering {
             match (plain, command) {
-                (true, _) => self.confirm(now, turn, "the PTY took it", None, out),
-                (false, true) => self.confirm(now, turn, "typed", None, out),
+                (true, _) => self.confirm(now, turn, "the PTY took it", None, 0, out),
+                (false, true) => self.confirm(now, turn, "typed", None, 0, out),
                 (false, false) => {
-                    let began = self.live.progress.osc_began;
+                    let began = self.live.progress.osc_began && !self.durable.words;
                     let after_ms = if began { CONFIRM_BUSY_MS } else { CONFIRM_MS };
                     out.push(Effect::Arm { timer: Timer::Confirm(turn), after_ms });
                     if self.durable.spec.cli == Cli::Claude {
@@ -219,6 +223,7 @@ impl Session {
         turn: TurnId,
         evidence: &str,
         prompt: Option<String>,
+        as_of: u64,
         out: &mut Vec<Effect>,
     ) {
         // An id that is another's: it was put behind the work that was under way, or became part of it.
@@ -226,7 +231,8 @@ impl Session {
             self.live.progress.ahead.as_ref() == Some(&prompt) || self.is_of_another(turn, p)
         });
         let (prompt, behind) = if another { (None, prompt) } else { (prompt, None) };
-        self.fact(now, Fact::Confirmed { turn, evidence: evidence.to_owned(), prompt, behind }, out);
+        let fact = Fact::Confirmed { turn, evidence: evidence.to_owned(), prompt, behind, as_of };
+        self.fact(now, fact, out);
         out.push(Effect::Disarm(Timer::Confirm(turn)));
         out.push(Effect::Disarm(Timer::StillThere(turn)));
         let receipt = self.receipt(turn, "submitted", Some(evidence));
@@ -245,7 +251,7 @@ impl Session {
         let p = &mut self.live.progress;
         if !adapter::holds(&taken.text, sent.as_typed()) {
             let known = taken.prompt.as_ref().is_some_and(|p| self.is_of_another(turn, p));
-            if !known && (taken.prompt.is_some() || taken.at >= self.live.progress.since) {
+            if !known && !self.is_old(&taken) {
                 self.live.progress.ahead = Some(taken.prompt);
                 self.note(Source::Dsx, now.ms, "the agent took another message than the one typed".to_owned());
             }
@@ -263,7 +269,7 @@ impl Session {
             true => format!("{} (the agent saw it altered)", taken.source.name()),
             false => taken.source.name().to_owned(),
         };
-        self.confirm(now, turn, &evidence, taken.prompt, out);
+        self.confirm(now, turn, &evidence, taken.prompt, taken.at, out);
     }
 
     pub(crate) fn look_if_still_there(&mut self, turn: TurnId, out: &mut Vec<Effect>) {
@@ -297,25 +303,31 @@ impl Session {
         }
     }
 
-    /// The agent went to work: what it works on should be told at once.
+    /// The agent went to work, or is free again: what it works on should be told at once.
     pub(crate) fn expect_soon(&mut self, out: &mut Vec<Effect>) {
         let delivering = self.durable.running().filter(|t| t.state == TurnState::Delivering).map(|t| t.id);
-        if let (Some(turn), true) = (delivering, self.live.progress.typed) {
+        // Where words are heard, they are waited for: work alone may be on something else.
+        let soon = !self.durable.words || self.live.progress.ahead.is_some();
+        if let (Some(turn), true, true) = (delivering, soon, self.live.progress.typed) {
             out.push(Effect::Arm { timer: Timer::Confirm(turn), after_ms: CONFIRM_BUSY_MS });
         }
     }
 
     pub(crate) fn confirm_expired(&mut self, now: Now, turn: TurnId, out: &mut Vec<Effect>) {
         let delivering = self.durable.turn(turn).is_some_and(|t| t.state == TurnState::Delivering);
-        if !delivering || self.live.progress.turn != Some(turn) {
+        let p = &self.live.progress;
+        if !delivering || p.turn != Some(turn) {
             return;
         }
-        // Work that another message explains does not show that this one was taken.
-        if self.live.progress.osc_began && self.live.progress.ahead.is_none() {
-            self.confirm(now, turn, Source::Osc7501.name(), None, out);
-        } else {
-            let error = "it was typed, but nothing shows that the agent took it; it is not typed again";
-            self.end(now, turn, Outcome::Lost, None, Some(error.to_owned()), out);
+        match (&p.ahead, p.osc_began) {
+            // It may wait in the agent's own queue until that work is done, whose end is then heard.
+            (Some(_), _) if self.agent_is_busy() => {}
+            (None, true) => self.confirm(now, turn, Source::Osc7501.name(), None, 0, out),
+            // Work that another message explains does not show that this one was taken.
+            _ => {
+                let error = "it was typed, but nothing shows that the agent took it; it is not typed again";
+                self.end(now, turn, Outcome::Lost, None, Some(error.to_owned()), out);
+            }
         }
     }
 
@@ -388,7 +400,7 @@ impl Session {
             }
             (TurnState::Delivering, Recovery::Unknown) => {
                 if watches {
-                    self.confirm(now, id, "it was being typed when the supervisor died", None, out);
+                    self.confirm(now, id, "it was being typed when the supervisor died", None, 0, out);
                 } else {
                     out.push(Effect::Arm { timer: Timer::Confirm(id), after_ms: CONFIRM_RECOVERED_MS });
                 }

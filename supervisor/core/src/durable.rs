@@ -57,8 +57,12 @@ pub struct Turn {
     pub prompts: Vec<String>,
     /// The agent's own id for work that was under way when it took the message.
     pub behind: Option<String>,
+    /// When the agent took it, by its own evidence.
+    pub taken_at: u64,
     /// How it ended, as the agent told it so far.
     pub told: Option<Told>,
+    /// The time of that evidence, or of the last that became void.
+    pub told_at: u64,
 }
 
 impl Turn {
@@ -103,6 +107,8 @@ pub struct Durable {
     pub osc: Option<(Reported, u64)>,
     /// When it last began to say `working`.
     pub osc_worked_at: u64,
+    /// Some source tells in words what the agent took.
+    pub words: bool,
     /// The last turn left shells running.
     pub shells: bool,
     /// The input box may hold what dsx typed, or what an interrupted agent put back.
@@ -132,6 +138,7 @@ impl Durable {
             closed_as_of: 0,
             osc: None,
             osc_worked_at: 0,
+            words: false,
             shells: false,
             box_doubtful: false,
             transcript: None,
@@ -238,12 +245,16 @@ impl Durable {
                 self.box_doubtful = true;
                 self.change(*turn, |t| t.state = TurnState::Queued);
             }
-            Fact::Confirmed { turn, prompt, behind, .. } => self.change(*turn, |t| {
-                t.state = TurnState::Confirmed;
-                t.confirmed_at = Some(at);
-                t.know(prompt.as_ref());
-                t.behind.clone_from(behind);
-            }),
+            Fact::Confirmed { turn, prompt, behind, as_of, .. } => {
+                self.words |= *as_of > 0;
+                self.change(*turn, |t| {
+                    t.state = TurnState::Confirmed;
+                    t.confirmed_at = Some(at);
+                    t.taken_at = *as_of;
+                    t.know(prompt.as_ref());
+                    t.behind.clone_from(behind);
+                });
+            }
             Fact::Known { turn, prompt, goes_on } => self.change(*turn, |t| {
                 t.know(prompt.as_ref());
                 if *goes_on {
@@ -252,11 +263,16 @@ impl Durable {
             }),
             Fact::Told { turn, how, as_of } => {
                 self.closed_as_of = self.closed_as_of.max(*as_of);
-                self.change(*turn, |t| t.told = Some(how.clone()));
+                self.change(*turn, |t| {
+                    t.told = Some(how.clone());
+                    t.told_at = *as_of;
+                });
             }
             Fact::Ended { turn, outcome, text, error, shells } => {
-                let typed = self.turn(*turn).is_some_and(|t| t.state != TurnState::Queued);
-                self.box_doubtful |= typed && matches!(outcome, Outcome::Interrupted | Outcome::Lost);
+                // Nothing shows whether the agent took a command of its own, or what it opened for it.
+                let left = |t: &Turn| t.command || matches!(outcome, Outcome::Interrupted | Outcome::Lost);
+                let typed = self.turn(*turn).filter(|t| t.state != TurnState::Queued);
+                self.box_doubtful |= typed.is_some_and(left);
                 self.shells = *shells;
                 self.change(*turn, |t| {
                     t.state = TurnState::Over(*outcome);
@@ -292,7 +308,9 @@ impl Durable {
             error: None,
             prompts: Vec::new(),
             behind: None,
+            taken_at: 0,
             told: None,
+            told_at: 0,
         };
         turn.know(prompt.as_ref());
         self.turns.push_back(turn);

@@ -123,6 +123,9 @@ pub enum Fact {
         /// The agent's own id for work that was under way: the turn waits behind it, or became part of it.
         #[serde(default)]
         behind: Option<String>,
+        /// When the agent took it, by its own evidence; 0 where only its work shows it.
+        #[serde(default)]
+        as_of: u64,
     },
     /// The agent's own id became known, or it goes on with the turn under another one.
     Known {

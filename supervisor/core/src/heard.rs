@@ -115,6 +115,9 @@ impl Session {
             Source::SessionFile if at >= p.since => p.file_rest = Some(at),
             _ => {}
         }
+        if p.ahead.is_some() {
+            self.expect_soon(out);
+        }
     }
 
     /// Keeps the last word of a continuous source.
@@ -165,7 +168,7 @@ impl Session {
         let id = turn.id;
         let learnt = prompt.filter(|_| turn.prompts.is_empty() && turn.behind.is_none()).cloned();
         let how = match (&turn.told, how) {
-            _ if at < self.live.progress.told_at => return,
+            _ if at < turn.told_at => return,
             // The transcript does not know of shells, and a hook has told the rest of it already.
             (Some(Told::Stopped { text, agents, shells }), Told::Stopped { text: other, .. })
                 if source == Source::Transcript =>
@@ -181,7 +184,6 @@ impl Session {
             (Some(Told::Failed { .. }), Told::Failed { .. }) => return,
             (_, how) => how,
         };
-        self.live.progress.told_at = at;
         if let Some(prompt) = learnt {
             self.fact(now, Fact::Known { turn: id, prompt: Some(prompt), goes_on: false }, out);
         }
@@ -228,7 +230,7 @@ impl Session {
     }
 
     /// Whether it is of a turn that is known already: said again, or late.
-    fn is_old(&self, taken: &Taken) -> bool {
+    pub(crate) fn is_old(&self, taken: &Taken) -> bool {
         let mut over = self.durable.turns.iter().filter(|t| t.is_over());
         match &taken.prompt {
             Some(prompt) => over.any(|t| {
@@ -251,6 +253,17 @@ impl Session {
             self.live.progress.in_transcript |= ours;
         }
         let known = |p: &String| turn.prompts.contains(p) || turn.behind.as_ref() == Some(p);
+        // A sub-agent reported back: the same turn goes on under another id of the agent's.
+        let held = matches!(turn.told, Some(Told::Stopped { agents: 1.., .. }));
+        let told_before = taken.prompt.as_ref().is_some_and(known) || taken.at < turn.told_at;
+        if held && taken.origin_agent && !told_before {
+            self.fact(now, Fact::Known { turn: id, prompt: taken.prompt, goes_on: true }, out);
+            let p = &mut self.live.progress;
+            p.since = taken.at;
+            p.osc_rest = None;
+            p.file_rest = None;
+            return;
+        }
         if !self.tells_turns(taken.source) || self.is_old(&taken) {
             return;
         }
@@ -269,14 +282,6 @@ impl Session {
         }
         // Something else begins.
         match turn.told.clone() {
-            Some(Told::Stopped { agents: 1.., .. }) if taken.origin_agent => {
-                // A sub-agent reported back: the same turn goes on under another id of the agent's.
-                self.fact(now, Fact::Known { turn: id, prompt: taken.prompt, goes_on: true }, out);
-                let p = &mut self.live.progress;
-                p.since = taken.at;
-                p.osc_rest = None;
-                p.file_rest = None;
-            }
             // Sub-agents work for the turn, and somebody types meanwhile.
             Some(Told::Stopped { agents: 1.., .. }) => {}
             Some(told) => {

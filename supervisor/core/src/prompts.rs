@@ -85,6 +85,7 @@ impl Session {
 
     pub(crate) fn looked(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
         self.live.looking = false;
+        self.live.reading = false;
         if self.durable.exit.is_some() {
             return;
         }

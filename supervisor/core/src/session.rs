@@ -66,8 +66,10 @@ pub(crate) struct Live {
     pub recovering: bool,
     /// Prompts were open when the last supervisor died; they may have been answered since.
     pub prompts_doubtful: bool,
-    /// A look at the screen is under way; there is never more than one.
+    /// A look at the start-up screen is under way.
     pub looking: bool,
+    /// A look at the input box is under way, in the place of any other.
+    pub reading: bool,
     /// Answers given to start-up dialogs, so that one is never answered twice for one look.
     pub dialog_moves: u32,
 }
@@ -288,7 +290,7 @@ impl Session {
             out.push(Effect::Disarm(timer));
         }
         if self.live.progress.turn == Some(turn) {
-            self.live.ahead_since = self.live.progress.told_at;
+            self.live.ahead_since = self.durable.turn(turn).map_or(0, |t| t.told_at);
             self.live.progress = Progress::default();
             out.push(Effect::WatchOutput(false));
         }

@@ -8,7 +8,7 @@
 
 use dsx_protocol::TurnId;
 
-use crate::durable::{Durable, Turn, TurnState};
+use crate::durable::{Durable, Turn};
 use crate::evidence::Rest;
 use crate::fact::{Outcome, Reported, Told};
 use crate::spec::Cli;
@@ -44,8 +44,6 @@ pub(crate) struct Progress {
     pub file_rest: Option<u64>,
     /// The transcript has shown the message: only then do its endings count.
     pub in_transcript: bool,
-    /// The time of the evidence that told how it ended.
-    pub told_at: u64,
     /// dsx pressed the interrupt key.
     pub asked_interrupt: bool,
     /// Times the submitting key was pressed again.
@@ -64,11 +62,12 @@ pub(crate) struct Progress {
 impl Progress {
     /// Of a turn that ran when the last supervisor died, by its facts; the sources say the rest again.
     pub(crate) fn restored(turn: &Turn, durable: &Durable) -> Self {
-        let since = turn.delivering_at.unwrap_or(turn.queued_at);
-        let confirmed = turn.state == TurnState::Confirmed;
+        let since = turn.delivering_at.unwrap_or(turn.queued_at).max(turn.taken_at);
         Self {
             typed: true,
-            in_transcript: confirmed && turn.behind.is_none(),
+            taken_at: turn.taken_at,
+            // Its line may be too far back to be read again.
+            in_transcript: turn.taken_at > 0 && turn.behind.is_none(),
             ..Self::begun(turn.id, since, durable)
         }
     }
@@ -125,8 +124,9 @@ pub(crate) fn weigh(cli: Cli, turn: &Turn, progress: &Progress, heard: Heard) ->
 }
 
 fn weigh_agent(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
-    let nobody_tells = !heard.osc && !heard.file;
-    let quiet = p.osc_rest.is_some() || p.file_rests() || nobody_tells;
+    // The file bears the time of what it says; the status record's rest may be of what came before.
+    let quiet = p.file_rests() || !heard.file && (p.osc_rest.is_some() || !heard.osc);
+    let rests = quiet || p.osc_rest.is_some();
     match &turn.told {
         Some(Told::Failed { error, text }) => match quiet || p.waited {
             true => Verdict::over(Outcome::Failed, text.clone(), Some(error.clone())),
@@ -134,9 +134,12 @@ fn weigh_agent(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
         },
         // A sub-agent reports back into this very turn; a later Stop tells its end.
         Some(Told::Stopped { agents: 1.., .. }) => Verdict::Running,
-        Some(Told::Stopped { text, shells, .. }) => match (quiet, *shells > 0, p.waited) {
+        // The session file does not wait for shells; where there is none, nobody can tell.
+        Some(Told::Stopped { text, shells, .. }) => match (quiet, *shells > 0 && !heard.file, p.waited) {
             (true, _, _) | (false, true, true) => Verdict::over(Outcome::Ended, text.clone(), None),
+            (false, _, true) if rests => Verdict::over(Outcome::Ended, text.clone(), None),
             (false, true, false) => Verdict::Wait(SHELLS_MS),
+            (false, false, false) if rests => Verdict::Wait(REST_MS),
             // A hook of the user's may have sent the agent on: its rest has the last word.
             (false, false, _) => Verdict::Running,
         },
@@ -249,7 +252,10 @@ mod tests {
         assert_eq!(weigh_agent(&stopped(0, 0), &worked(), BOTH), Verdict::Running);
         let rested = Progress { osc_rest: Some(Rest::Done), ..worked() };
         let over = Verdict::over(Outcome::Ended, Some("x".into()), None);
-        assert_eq!(weigh_agent(&stopped(0, 0), &rested, BOTH), over);
+        assert_eq!(weigh_agent(&stopped(0, 0), &rested, Heard { osc: true, file: false }), over);
+        // The session file says otherwise so far: the record's rest may be of the turn before.
+        assert_eq!(weigh_agent(&stopped(0, 0), &rested, BOTH), Verdict::Wait(REST_MS));
+        assert_eq!(weigh_agent(&stopped(0, 0), &Progress { waited: true, ..rested }, BOTH), over);
     }
 
     #[test]
@@ -278,9 +284,12 @@ mod tests {
     fn sub_agents_hold_a_turn_open_and_shells_do_not() {
         let rested = Progress { osc_rest: Some(Rest::Done), ..worked() };
         assert_eq!(weigh_agent(&stopped(1, 0), &rested, BOTH), Verdict::Running);
-        assert_eq!(weigh_agent(&stopped(0, 1), &worked(), BOTH), Verdict::Wait(SHELLS_MS));
+        let record = Heard { osc: true, file: false };
+        assert_eq!(weigh_agent(&stopped(0, 1), &worked(), record), Verdict::Wait(SHELLS_MS));
         let waited = Progress { waited: true, ..worked() };
-        assert_eq!(outcome(&weigh_agent(&stopped(0, 1), &waited, BOTH)), Some(Outcome::Ended));
+        assert_eq!(outcome(&weigh_agent(&stopped(0, 1), &waited, record)), Some(Outcome::Ended));
+        // The session file knows better: a hook may have sent the agent on.
+        assert_eq!(weigh_agent(&stopped(0, 1), &waited, BOTH), Verdict::Running);
     }
 
     #[test]
