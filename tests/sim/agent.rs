@@ -44,12 +44,14 @@ pub struct Job {
     pub end: Option<End>,
     pub ended_at: u64,
     stops: u32,
+    /// The hooks of its stop run.
+    stopping: bool,
 }
 
 impl Job {
     pub fn of(messages: Vec<usize>, job: usize, began: u64) -> Self {
         let prompt = format!("a{job}");
-        Self { messages, prompt, began, answer: None, end: None, ended_at: 0, stops: 0 }
+        Self { messages, prompt, began, answer: None, end: None, ended_at: 0, stops: 0, stopping: false }
     }
 }
 
@@ -399,12 +401,14 @@ impl World {
         for held in self.agent.held.clone() {
             self.agent.jobs[held].answer.clone_from(&text);
         }
+        self.agent.jobs[job].stopping = true;
         let epoch = self.agent.epoch;
         self.plan_at(heard, Ev::Agent(AgentEv::Stopped(job, agents, epoch)));
     }
 
     /// The hooks of its stop have returned.
     fn stopped(&mut self, job: usize, agents: u32) {
+        self.agent.jobs[job].stopping = false;
         if agents == 0 && self.rng.chance(self.plan.sent_on) {
             note!(self, "agent: job {job} is sent on");
             self.goes_on(job);
@@ -432,6 +436,7 @@ impl World {
 
     pub fn escape(&mut self) {
         match self.agent.state {
+            State::Working(job) if self.agent.jobs[job].stopping => {}
             State::Working(job) => {
                 let early = self.now < self.agent.jobs[job].began + 400 && self.rng.chance(600);
                 self.interrupted(job, early);
@@ -488,6 +493,9 @@ impl World {
     }
 
     fn sub_agents_back(&mut self, job: usize) {
+        if matches!(self.agent.state, State::Asking(_)) && !self.plan.attended {
+            return;
+        }
         if self.agent.state != State::Idle {
             let after = self.rng.range(100, 3_000);
             self.plan_in(after, Ev::Agent(AgentEv::Back(job)));
@@ -503,10 +511,10 @@ impl World {
     /// Background work reports: whom it holds open goes on with it, else it is a turn of its own.
     fn notified(&mut self, of: usize, text: String) {
         let held = if self.agent.held.contains(&of) { Some(of) } else { self.agent.held.last().copied() };
+        let message = self.agent.messages.len();
+        let text = format!("{text} {message}");
+        self.agent.messages.push(Message { by: By::Agent, text: text.clone(), job: held, turn: None });
         let Some(job) = held else {
-            let message = self.agent.messages.len();
-            let text = format!("{text} {message}");
-            self.agent.messages.push(Message { by: By::Agent, text, job: None, turn: None });
             self.begin(vec![message]);
             return;
         };

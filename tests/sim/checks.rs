@@ -31,7 +31,7 @@ impl World {
     }
 
     pub fn was_taken(&self, turn: TurnId) -> bool {
-        let typed = self.submits.iter().any(|t| *t == turn);
+        let typed = self.begun.contains(&turn);
         if self.low_confidence(turn) { typed } else { self.message_of(turn).is_some() }
     }
 

@@ -164,6 +164,7 @@ impl World {
         let submits = matches!(step, Typing::Submit(_));
         if submits {
             self.shell.cursor.submit_begun = true;
+            self.begun.extend(turn);
             if self.rng.chance(self.plan.crash) {
                 note!(self, "crash within the submitting write, before its byte");
                 self.crash();

@@ -145,6 +145,8 @@ pub struct World {
     pub clients: Clients,
     /// Turns whose submitting byte was written.
     pub submits: Vec<TurnId>,
+    /// Turns whose submitting byte was about to be written, at least.
+    pub begun: Vec<TurnId>,
     pub count: Count,
     actions: u64,
     ending: bool,
@@ -167,6 +169,7 @@ impl World {
             shell: Shell::default(),
             clients: Clients::default(),
             submits: Vec::new(),
+            begun: Vec::new(),
             count: Count::default(),
             ending: false,
         }

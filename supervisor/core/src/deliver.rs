@@ -62,6 +62,7 @@ impl Session {
             typed: routed.typed,
             command: send.command,
             prompt: None,
+            behind: None,
         };
         self.fact(now, fact, out);
         if self.may_begin(turn) {
@@ -251,7 +252,7 @@ impl Session {
         let p = &mut self.live.progress;
         if !adapter::holds(&taken.text, sent.as_typed()) {
             let known = taken.prompt.as_ref().is_some_and(|p| self.is_of_another(turn, p));
-            if !known && !self.is_old(&taken) {
+            if !known && self.turn_of(&taken).is_none() {
                 self.live.progress.ahead = Some(taken.prompt);
                 self.note(Source::Dsx, now.ms, "the agent took another message than the one typed".to_owned());
             }
@@ -322,8 +323,8 @@ impl Session {
         match (&p.ahead, p.osc_began) {
             // It may wait in the agent's own queue until that work is done, whose end is then heard.
             (Some(_), _) if self.agent_is_busy() => {}
-            (None, true) => self.confirm(now, turn, Source::Osc7501.name(), None, 0, out),
-            // Work that another message explains does not show that this one was taken.
+            (None, true) if !self.durable.words => self.confirm(now, turn, Source::Osc7501.name(), None, 0, out),
+            // Work that other words explain, or should explain, does not show that this one was taken.
             _ => {
                 let error = "it was typed, but nothing shows that the agent took it; it is not typed again";
                 self.end(now, turn, Outcome::Lost, None, Some(error.to_owned()), out);

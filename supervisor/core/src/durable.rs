@@ -255,10 +255,11 @@ impl Durable {
                     t.behind.clone_from(behind);
                 });
             }
-            Fact::Known { turn, prompt, goes_on } => self.change(*turn, |t| {
+            Fact::Known { turn, prompt, goes_on, as_of } => self.change(*turn, |t| {
                 t.know(prompt.as_ref());
                 if *goes_on {
                     t.told = None;
+                    t.told_at = *as_of;
                 }
             }),
             Fact::Told { turn, how, as_of } => {
@@ -289,7 +290,7 @@ impl Durable {
     }
 
     fn queue(&mut self, at: u64, fact: &Fact) {
-        let Fact::Queued { turn, text, origin, typed, command, prompt, .. } = fact else { return };
+        let Fact::Queued { turn, text, origin, typed, command, prompt, behind, .. } = fact else { return };
         let foreign = *origin != Origin::Send;
         self.next_turn = self.next_turn.max(turn.0 + 1);
         let mut turn = Turn {
@@ -307,7 +308,7 @@ impl Durable {
             text: None,
             error: None,
             prompts: Vec::new(),
-            behind: None,
+            behind: behind.clone(),
             taken_at: 0,
             told: None,
             told_at: 0,

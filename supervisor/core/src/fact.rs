@@ -103,6 +103,9 @@ pub enum Fact {
         /// The agent's own id for it, where the agent began it.
         #[serde(default)]
         prompt: Option<String>,
+        /// The agent's own id for work that was under way, behind which it waits.
+        #[serde(default)]
+        behind: Option<String>,
     },
     /// From here on bytes may have reached the agent.
     Delivering {
@@ -135,6 +138,9 @@ pub enum Fact {
         /// A sub-agent reported back: what was told of the turn's end is void.
         #[serde(default)]
         goes_on: bool,
+        /// The time of the evidence.
+        #[serde(default)]
+        as_of: u64,
     },
     Told {
         turn: TurnId,

@@ -14,6 +14,9 @@ use crate::session::{Said, Session};
 use crate::spec::Cli;
 use crate::verdict::{Heard, Progress};
 
+/// How much later than the agent's work begins its hook may say with what.
+const LATE_MS: u64 = 1_000;
+
 /// A message that the agent took, as a source tells it.
 #[derive(Debug)]
 pub(crate) struct Taken {
@@ -23,6 +26,12 @@ pub(crate) struct Taken {
     /// The agent's own id for what it began with it.
     pub prompt: Option<String>,
     pub origin_agent: bool,
+}
+
+/// Whether a message is this turn's. What people typed ahead is one turn of several messages.
+fn is_of(turn: &Turn, text: &str) -> bool {
+    adapter::holds(text, turn.as_typed())
+        || (turn.origin == Origin::Typed && adapter::holds(turn.as_typed(), text))
 }
 
 impl Session {
@@ -90,13 +99,21 @@ impl Session {
             p.file_began = true;
             p.file_rest = None;
         }
-        self.begin_typed_ahead(now, source, at, out);
     }
 
-    /// The agent went to work on its own: on what was typed ahead while the last turn ran.
-    fn begin_typed_ahead(&mut self, now: Now, source: Source, at: u64, out: &mut Vec<Effect>) {
-        let begins = self.durable.running().is_none() && at >= self.live.ahead_since && !self.live.recovering;
-        if begins && !self.live.typed_ahead.is_empty() {
+    /// The agent works and no turn runs: it is on what was typed ahead while the last one did.
+    pub(crate) fn begin_typed_ahead(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let waits = self.live.recovering || self.durable.running().is_some() || self.durable.exit.is_some();
+        if waits || self.live.typed_ahead.is_empty() {
+            return;
+        }
+        let (source, at) = match (&self.live.file, &self.durable.osc) {
+            (Some((Said::Busy, at)), _) => (Source::SessionFile, *at),
+            (None, Some((Reported::Working, at))) if !self.live.shells_linger => (Source::Osc7501, *at),
+            _ => return,
+        };
+        // Work that began before that turn's end was its own.
+        if at >= self.live.ahead_since {
             let text = std::mem::take(&mut self.live.typed_ahead).join("\n");
             self.foreign_turn(now, Taken { source, at, text, prompt: None, origin_agent: false }, out);
         }
@@ -185,7 +202,7 @@ impl Session {
             (_, how) => how,
         };
         if let Some(prompt) = learnt {
-            self.fact(now, Fact::Known { turn: id, prompt: Some(prompt), goes_on: false }, out);
+            self.fact(now, Fact::Known { turn: id, prompt: Some(prompt), goes_on: false, as_of: at }, out);
         }
         if self.durable.turn(id).is_some_and(|t| t.told.as_ref() != Some(&how)) {
             self.fact(now, Fact::Told { turn: id, how, as_of: at }, out);
@@ -217,10 +234,29 @@ impl Session {
         match self.durable.running().map(|t| (t.id, t.state)) {
             Some((turn, TurnState::Delivering)) => self.taken_while_delivering(now, turn, taken, out),
             Some((turn, _)) => self.taken_while_running(now, turn, taken, out),
-            None if self.tells_turns(taken.source) && !self.is_old(&taken) => {
-                self.foreign_turn(now, taken, out);
-            }
+            None if self.tells_turns(taken.source) => match self.turn_of(&taken) {
+                Some(known) => self.taken_before(now, known, taken, out),
+                None => self.foreign_turn(now, taken, out),
+            },
             None => {}
+        }
+    }
+
+    /// It is of a turn that is over, or was put behind one that dsx holds to be over.
+    fn taken_before(&mut self, now: Now, id: TurnId, taken: Taken, out: &mut Vec<Effect>) {
+        let Some(turn) = self.durable.turn(id) else { return };
+        let ours = adapter::holds(&taken.text, turn.as_typed());
+        if taken.prompt.as_ref().is_some_and(|p| !turn.prompts.contains(p)) {
+            self.fact(now, Fact::Known { turn: id, prompt: taken.prompt, goes_on: false, as_of: taken.at }, out);
+        } else if taken.prompt.is_some() && !ours && !taken.origin_agent && !self.live.recovering {
+            self.type_ahead(taken.text);
+        }
+    }
+
+    /// The agent begins with it when the work under way is over, or takes it into it.
+    fn type_ahead(&mut self, text: String) {
+        if !self.live.typed_ahead.contains(&text) {
+            self.live.typed_ahead.push(text);
         }
     }
 
@@ -229,26 +265,28 @@ impl Session {
         source == Source::Hook || self.durable.spec.cli == Cli::Demo
     }
 
-    /// Whether it is of a turn that is known already: said again, or late.
-    pub(crate) fn is_old(&self, taken: &Taken) -> bool {
-        let mut over = self.durable.turns.iter().filter(|t| t.is_over());
-        match &taken.prompt {
-            Some(prompt) => over.any(|t| {
-                t.prompts.contains(prompt)
-                    || (t.state != TurnState::Over(Outcome::Lost)
-                        && t.ended_at.is_some_and(|end| taken.at <= end)
+    /// The turn that is over and that it is of: said again, or late.
+    pub(crate) fn turn_of(&self, taken: &Taken) -> Option<TurnId> {
+        let mut over = self.durable.turns.iter().rev().filter(|t| t.is_over());
+        let before_its_end = |t: &&Turn| t.ended_at.is_some_and(|end| taken.at <= end);
+        let turn = match &taken.prompt {
+            Some(prompt) => over.clone().find(|t| t.prompts.contains(prompt)).or_else(|| {
+                over.filter(before_its_end).find(|t| {
+                    t.state != TurnState::Over(Outcome::Lost)
                         && t.delivering_at.is_some_and(|begin| taken.at >= begin)
-                        && adapter::holds(&taken.text, t.as_typed()))
+                        && adapter::holds(&taken.text, t.as_typed())
+                })
             }),
-            None => over.any(|t| t.ended_at.is_some_and(|end| taken.at <= end)),
-        }
+            None => over.find(before_its_end),
+        };
+        turn.map(|t| t.id)
     }
 
     fn taken_while_running(&mut self, now: Now, id: TurnId, taken: Taken, out: &mut Vec<Effect>) {
         let Some(turn) = self.durable.turn(id).filter(|_| taken.at >= self.live.progress.since) else {
             return;
         };
-        let ours = adapter::holds(&taken.text, turn.as_typed());
+        let ours = is_of(turn, &taken.text);
         if taken.source == Source::Transcript {
             self.live.progress.in_transcript |= ours;
         }
@@ -257,26 +295,25 @@ impl Session {
         let held = matches!(turn.told, Some(Told::Stopped { agents: 1.., .. }));
         let told_before = taken.prompt.as_ref().is_some_and(known) || taken.at < turn.told_at;
         if held && taken.origin_agent && !told_before {
-            self.fact(now, Fact::Known { turn: id, prompt: taken.prompt, goes_on: true }, out);
+            self.fact(now, Fact::Known { turn: id, prompt: taken.prompt, goes_on: true, as_of: taken.at }, out);
             let p = &mut self.live.progress;
             p.since = taken.at;
             p.osc_rest = None;
             p.file_rest = None;
             return;
         }
-        if !self.tells_turns(taken.source) || self.is_old(&taken) {
-            return;
-        }
-        if taken.prompt.as_ref().is_some_and(known) {
-            // Typed ahead: the agent begins with it when this turn is over, or takes it into it.
-            if !ours && !self.live.typed_ahead.contains(&taken.text) {
-                self.live.typed_ahead.push(taken.text);
+        if ours && turn.prompts.is_empty() && turn.told.is_none() {
+            if taken.prompt.is_some() && !taken.prompt.as_ref().is_some_and(known) {
+                self.fact(now, Fact::Known { turn: id, prompt: taken.prompt, goes_on: false, as_of: taken.at }, out);
             }
             return;
         }
-        if ours && turn.prompts.is_empty() && turn.told.is_none() {
-            if taken.prompt.is_some() {
-                self.fact(now, Fact::Known { turn: id, prompt: taken.prompt, goes_on: false }, out);
+        if !self.tells_turns(taken.source) || self.turn_of(&taken).is_some() {
+            return;
+        }
+        if taken.prompt.as_ref().is_some_and(known) {
+            if !ours && !taken.origin_agent {
+                self.type_ahead(taken.text);
             }
             return;
         }
@@ -286,12 +323,12 @@ impl Session {
             Some(Told::Stopped { agents: 1.., .. }) => {}
             Some(told) => {
                 self.end_as_told(now, id, told, out);
-                self.foreign_turn(now, taken, out);
+                self.next_turn(now, taken, out);
             }
             // An interrupt is the one end that no hook tells.
             None if taken.prompt.is_some() && !turn.prompts.is_empty() => {
                 self.end_as_told(now, id, Told::Interrupted, out);
-                self.foreign_turn(now, taken, out);
+                self.next_turn(now, taken, out);
             }
             None => {}
         }
@@ -306,12 +343,27 @@ impl Session {
         self.end(now, turn, outcome, text, error, out);
     }
 
+    /// The agent began something after a turn: with what was typed ahead, if anything was. Then the message
+    /// that tells of it waits in its turn.
+    fn next_turn(&mut self, now: Now, taken: Taken, out: &mut Vec<Effect>) {
+        let ahead = std::mem::take(&mut self.live.typed_ahead).join("\n");
+        if ahead.is_empty() || taken.origin_agent {
+            return self.foreign_turn(now, taken, out);
+        }
+        let text = taken.text.clone();
+        self.foreign_turn(now, Taken { text: ahead, ..taken }, out);
+        self.type_ahead(text);
+    }
+
     /// A turn that dsx did not send: somebody typed it, or the agent began it by itself.
     fn foreign_turn(&mut self, now: Now, taken: Taken, out: &mut Vec<Effect>) {
         let turn = TurnId(self.durable.next_turn);
         let origin = if taken.origin_agent { Origin::Agent } else { Origin::Typed };
-        let (text, prompt) = (taken.text, taken.prompt);
-        let queued = Fact::Queued { turn, text, key: None, origin, typed: None, command: false, prompt };
+        let waits = taken.source == Source::Hook && !taken.origin_agent && self.worked_before(taken.at);
+        let (prompt, behind) = if waits { (None, taken.prompt) } else { (taken.prompt, None) };
+        let (key, typed, command) = (None, None, false);
+        let queued =
+            Fact::Queued { turn, text: taken.text, key, origin, typed, command, prompt, behind };
         self.fact(now, queued, out);
         self.live.typed_ahead.clear();
         // It may be over by the time it is heard of.
@@ -326,5 +378,14 @@ impl Session {
             file_rest,
             ..Progress::begun(turn, taken.at, &self.durable)
         };
+    }
+
+    /// Whether the agent was at work on something that dsx knows nothing of when it took a message.
+    fn worked_before(&self, at: u64) -> bool {
+        match (&self.live.file, &self.durable.osc) {
+            (Some((said, since)), _) => *said == Said::Busy && since + LATE_MS < at,
+            (None, Some((said, since))) => *said == Reported::Working && since + LATE_MS < at,
+            (None, None) => false,
+        }
     }
 }

@@ -181,6 +181,7 @@ impl Session {
     /// inputs can leave a turn or a waiter behind.
     fn advance(&mut self, now: Now, out: &mut Vec<Effect>) {
         self.judge(now, out);
+        self.begin_typed_ahead(now, out);
         self.begin_next(now, out);
         self.settle_waiters(out);
     }

@@ -183,7 +183,7 @@ fn weigh_agent_command(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
     if turn.told.is_some() {
         return weigh_agent(turn, p, heard);
     }
-    let working = p.osc_began && p.osc_rest.is_none();
+    let working = (p.osc_began && p.osc_rest.is_none()) || (p.file_began && p.file_rest.is_none());
     match p.quiet_own && !working {
         true => Verdict::over(Outcome::Ended, None, None),
         false => Verdict::Running,
@@ -223,6 +223,7 @@ mod tests {
             typed: None,
             command: false,
             prompt: None,
+            behind: None,
         };
         let mut durable = Durable::new(crate::Spec::sample(Cli::Claude));
         durable.apply(1, &fact(TurnId(1)));

@@ -37,6 +37,7 @@ fn turn(n: u64) -> Vec<Fact> {
             typed: None,
             command: false,
             prompt: None,
+            behind: None,
         },
         Fact::Ended { turn, outcome: Outcome::Ended, text: Some(text), error: None, shells: false },
     ]
