@@ -9,3 +9,5 @@ mod harness;
 mod job;
 mod main_job;
 mod runner;
+mod traps_ending;
+mod traps_sending;

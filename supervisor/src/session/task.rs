@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use dsx_core::adapter::Drawn;
 use dsx_core::{Exit, Input, RequestId, Session, WaiterId};
 use dsx_protocol::Summary;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -78,8 +79,8 @@ pub(super) struct Task {
     pub(super) viewers: Viewers,
     pub(super) watches_output: bool,
     pub(super) looking: Option<Looking>,
-    /// The end of a message that the typist waits to see in the input box.
-    pub(super) awaited_end: Option<(String, oneshot::Sender<()>)>,
+    /// A message that the typist waits to see in the input box.
+    pub(super) awaited_text: Option<(String, oneshot::Sender<Drawn>)>,
     /// The program has ended; its last output may still be on its way.
     pub(super) ended: Option<Exit>,
     pub(super) kill: Option<super::death::Killing>,
@@ -151,11 +152,12 @@ impl Task {
 
     pub(super) async fn typed(&mut self, typed: Typed) {
         self.input(match typed {
-            Typed::Await { end, shown } => {
-                self.awaited_end = Some((end, shown));
+            Typed::Await { text, shown } => {
+                self.awaited_text = Some((text, shown));
                 self.tell_shown();
                 return;
             }
+            Typed::Mixed { turn } => Input::Mixed { turn },
             Typed::Submitting { turn } => Input::Submitting { turn },
             Typed::Done { turn } => Input::Typed { turn },
             Typed::Failed { turn, submitted, error } => Input::TypeFailed { turn, submitted, error },

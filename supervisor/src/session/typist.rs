@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use dsx_core::adapter::{Script, Step};
+use dsx_core::adapter::{Drawn, Script, Step};
 use dsx_protocol::TurnId;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
@@ -40,16 +40,20 @@ pub(super) enum Job {
 /// What the writer tells the session's task.
 #[derive(Debug)]
 pub(super) enum Typed {
-    /// Tell when the input box ends with this text.
+    /// Tell when the input box holds this text, and whether it holds anything else.
     Await {
-        end: String,
-        shown: oneshot::Sender<()>,
+        text: String,
+        shown: oneshot::Sender<Drawn>,
     },
     /// Told before the submitting write, so that no answer to it can be read before it is known.
     Submitting {
         turn: TurnId,
     },
     Done {
+        turn: TurnId,
+    },
+    /// Not submitted: the input box holds something else as well.
+    Mixed {
         turn: TurnId,
     },
     Failed {
@@ -89,6 +93,18 @@ impl Typist {
 
     pub(super) fn answer(&self, bytes: Vec<u8>) -> bool {
         self.answers.try_send(bytes).is_ok()
+    }
+}
+
+/// Why a script was not carried out to its end.
+enum Unsubmitted {
+    Mixed,
+    Io(io::Error),
+}
+
+impl From<io::Error> for Unsubmitted {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
     }
 }
 
@@ -140,20 +156,25 @@ impl Writer {
         self.cursor.begin(delivery_id(turn));
         match self.script(script, Some(turn)).await {
             Ok(()) => Typed::Done { turn },
-            Err(error) => {
+            Err(Unsubmitted::Mixed) => Typed::Mixed { turn },
+            Err(Unsubmitted::Io(error)) => {
                 let submitted = self.cursor.delivery().is_some_and(|d| d.phase > Phase::Typing);
                 Typed::Failed { turn, submitted, error: error.to_string() }
             }
         }
     }
 
-    async fn script(&mut self, script: &Script, turn: Option<TurnId>) -> io::Result<()> {
+    async fn script(&mut self, script: &Script, turn: Option<TurnId>) -> Result<(), Unsubmitted> {
         for step in &script.steps {
             match step {
                 Step::Write(bytes) => self.write(bytes).await?,
                 Step::Pause(ms) => sleep(Duration::from_millis(*ms)).await,
                 Step::Quiet { ms, max_ms } => self.quiet(*ms, *max_ms).await,
-                Step::Shown { end, max_ms } => self.shown(end, *max_ms).await,
+                Step::Shown { text, max_ms } => {
+                    if self.shown(text, *max_ms).await == Drawn::Mixed {
+                        return Err(Unsubmitted::Mixed);
+                    }
+                }
                 Step::Submit(bytes) => {
                     if let Some(turn) = turn {
                         self.cursor.submitting();
@@ -185,11 +206,16 @@ impl Writer {
         }
     }
 
-    async fn shown(&self, end: &str, max_ms: u64) {
+    /// What the input box shows of the message, at the latest after `max_ms`. What is not seen by then is
+    /// submitted all the same, and its confirmation shows what arrived.
+    async fn shown(&self, text: &str, max_ms: u64) -> Drawn {
         let (shown, seen) = oneshot::channel();
-        if self.told.send(Typed::Await { end: end.to_owned(), shown }).await.is_ok() {
-            // Not seen in time: it is submitted all the same, and its confirmation shows what arrived.
-            let _ = timeout(Duration::from_millis(max_ms), seen).await;
+        if self.told.send(Typed::Await { text: text.to_owned(), shown }).await.is_err() {
+            return Drawn::NotYet;
+        }
+        match timeout(Duration::from_millis(max_ms), seen).await {
+            Ok(Ok(drawn)) => drawn,
+            _ => Drawn::NotYet,
         }
     }
 

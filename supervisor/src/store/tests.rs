@@ -36,8 +36,10 @@ fn turn(n: u64) -> Vec<Fact> {
             origin: Origin::Send,
             typed: None,
             command: false,
+            prompt: None,
+            behind: None,
         },
-        Fact::Ended { turn, outcome: Outcome::Ended, text: Some(text), error: None },
+        Fact::Ended { turn, outcome: Outcome::Ended, text: Some(text), error: None, shells: false },
     ]
 }
 
