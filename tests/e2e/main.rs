@@ -11,3 +11,4 @@ mod main_job;
 mod runner;
 mod traps_ending;
 mod traps_sending;
+mod viewers;
