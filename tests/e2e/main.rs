@@ -4,7 +4,9 @@
 
 mod claude;
 mod claude_facts;
+mod command;
 mod harness;
 mod job;
 mod main_job;
 mod runner;
+mod wait;
