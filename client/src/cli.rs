@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use dsx_protocol::TurnId;
 
+/// Seconds that an agent may take to start, where nobody says otherwise.
+const START_TIMEOUT: f64 = 60.0;
+
 /// Runs coding agents in terminals of their own, with a contract that programs can rely on.
 ///
 /// Hand a task to an agent and get its answer:
@@ -24,7 +27,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Start a session and print its id
-    Create(CreateArgs),
+    Create(CreateVerb),
     /// Hand a message to an agent; returns when it has taken it, or it is queued
     Send(SendArgs),
     /// Wait until turns have ended, an agent asks something, or sessions have ended
@@ -65,7 +68,7 @@ pub(crate) enum Verb {
 impl Verb {
     pub(crate) fn wants_json(&self) -> bool {
         match self {
-            Self::Create(a) => a.json,
+            Self::Create(a) => a.new.json,
             Self::Send(a) => a.json,
             Self::Wait(a) => a.json,
             Self::Ask(a) => a.send.json,
@@ -91,6 +94,16 @@ pub(crate) struct JsonArgs {
     pub json: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CreateVerb {
+    #[command(flatten)]
+    pub new: CreateArgs,
+    /// Seconds to wait until it takes input
+    #[arg(long, value_name = "S", default_value_t = START_TIMEOUT)]
+    pub timeout: f64,
+}
+
+/// What a session is to be.
 #[derive(Debug, Args, Clone)]
 pub(crate) struct CreateArgs {
     /// The agent: claude or demo; without it the first that is installed
@@ -123,9 +136,6 @@ pub(crate) struct CreateArgs {
     /// Print the id alone
     #[arg(short, long)]
     pub quiet: bool,
-    /// Seconds to wait until it takes input
-    #[arg(long, value_name = "S", default_value_t = 60.0)]
-    pub start_timeout: f64,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -213,6 +223,9 @@ pub(crate) struct RunArgs {
     /// Seconds to wait for the answer at most
     #[arg(long, value_name = "S")]
     pub timeout: Option<f64>,
+    /// Seconds to wait until it takes input
+    #[arg(long, value_name = "S", default_value_t = START_TIMEOUT)]
+    pub start_timeout: f64,
     /// Keep the session
     #[arg(long)]
     pub keep: bool,

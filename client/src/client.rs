@@ -41,8 +41,9 @@ pub(crate) struct Client {
 
 /// Where everything is, by this process's environment.
 pub(crate) fn paths() -> Result<Paths, Failure> {
-    Paths::resolve(|name| std::env::var_os(name), nix::unistd::geteuid().as_raw())
-        .map_err(|e| Failure::failed(e.to_string(), "set HOME or DSX_HOME"))
+    Paths::resolve(|name| std::env::var_os(name), nix::unistd::geteuid().as_raw()).map_err(|e| {
+        WireError::new(ErrorKind::Unavailable, e.to_string()).hint("set HOME or DSX_HOME").into()
+    })
 }
 
 /// The running binary, which is also the supervisor's.

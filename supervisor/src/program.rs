@@ -41,10 +41,8 @@ pub(crate) fn find(name: &OsStr, env: &[(Vec<u8>, Vec<u8>)], cwd: &Path) -> Resu
         let path = cwd.join(name);
         return match refusal(&path) {
             None => Ok(path),
-            Some(why) => {
-                Err(failed(format!("{shown} cannot be run: {why}"))
-                    .hint("check the path and its mode ('ls -l')"))
-            }
+            Some(why) => Err(failed(format!("{} cannot be run: {why}", path.display()))
+                .hint("check the path and its mode ('ls -l')")),
         };
     }
     let path: OsString = variable(env, "PATH").map_or_else(|| "/usr/bin:/bin".into(), OsStr::to_owned);

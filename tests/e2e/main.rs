@@ -4,9 +4,11 @@
 
 mod claude;
 mod claude_facts;
+mod command;
 mod harness;
 mod job;
 mod main_job;
 mod runner;
 mod traps_ending;
 mod traps_sending;
+mod wait;

@@ -14,7 +14,7 @@ pub(super) fn run(args: &RunArgs) -> Outcome {
     let text = text(args.text.as_deref(), args.file.as_deref())?;
     let mut client = Client::open()?;
     let deadline = deadline(args.timeout)?;
-    let created = create(&mut client, &args.create)?;
+    let created = create(&mut client, &args.create, args.start_timeout)?;
     let id = created.session.id.clone();
     note(&format!("{id} ({}) in {}", created.session.cli, created.session.path));
     let outcome = match &created.prompt {

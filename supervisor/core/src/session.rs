@@ -214,13 +214,15 @@ impl Session {
         self.close_prompts(now, now.ms, "the session ended", out);
         let started = self.durable.ready;
         let open: Vec<TurnId> = self.durable.turns.iter().filter(|t| !t.is_over()).map(|t| t.id).collect();
+        let mut printed = self.live.progress.turn.zip(self.live.progress.captured.take());
         // The exit is the last fact: a crash before it has it told again, and nothing stays behind.
         for turn in open {
+            let text = printed.take_if(|(captured, _)| *captured == turn).map(|(_, text)| text);
             let (outcome, error) = match started {
                 true => (Outcome::Exited, None),
                 false => (Outcome::Lost, Some("the agent did not start".to_owned())),
             };
-            self.end(now, turn, outcome, None, error, out);
+            self.end(now, turn, outcome, text, error, out);
         }
         self.fact(now, Fact::Exited(exit), out);
         self.fail_requests(out);

@@ -54,12 +54,12 @@ async fn facts_come_back_in_order_and_old_texts_stay() {
         store.append("a", 1 + n, turn(n)).await.unwrap();
     }
     store.append("b", 9, vec![Fact::Created(Box::new(spec("b")))]).await.unwrap();
-    let newest = store.messages("a", None, 2).await.unwrap();
+    let newest = store.messages("a", Which::Ended(2)).await.unwrap();
     assert_eq!(
         newest.iter().map(|m| m.text.as_deref().unwrap()).collect::<Vec<_>>(),
         ["answer 299", "answer 300"]
     );
-    let first = store.messages("a", Some(TurnId(1)), 0).await.unwrap();
+    let first = store.messages("a", Which::One(TurnId(1))).await.unwrap();
     assert_eq!(first[0].text.as_deref(), Some("answer 1"));
 
     drop(store);
