@@ -2,6 +2,7 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod attach;
 mod claude;
 mod claude_facts;
 mod command;

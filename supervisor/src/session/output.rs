@@ -31,9 +31,10 @@ pub(super) struct Looking {
 impl Task {
     /// Folds what has come, one bounded piece; what is left rings the bell again.
     pub(super) async fn fold(&mut self) {
-        let before = self.terminal.offset();
+        let (before, size) = (self.terminal.offset(), self.terminal.size());
         let mut events = Vec::new();
         let after = advance(&mut self.terminal, &self.log, u64::MAX, Recording::Yes, &mut events);
+        self.show_new_size(size);
         if after == before {
             if self.output_ended() {
                 self.exited().await;

@@ -194,10 +194,10 @@ impl Task {
             }
             Command::Hook { at, key, payload, to } => self.hook(at, &key, &payload, to).await,
             Command::Exited(exit) => self.program_ended(exit).await,
-            Command::Input(viewer, bytes) => self.viewer_typed(viewer, bytes),
+            Command::Input(viewer, bytes, room) => self.viewer_typed(viewer, bytes, room),
             Command::Resize(viewer, cols, rows) => self.viewer_resized(viewer, cols, rows),
             Command::Left(viewer) => self.viewer_left(viewer),
-            Command::Room(viewer) => self.repaint(viewer),
+            Command::Room(viewer) => self.viewer_has_room(viewer),
             Command::Attach { viewer, attach, to } => self.attach(viewer, &attach, to),
         }
     }
