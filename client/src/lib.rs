@@ -8,6 +8,7 @@
 mod cli;
 mod client;
 pub mod demo;
+mod doctor;
 mod failure;
 mod json;
 mod outcome;

@@ -4,6 +4,7 @@
 
 mod claude;
 mod claude_facts;
+mod doctor;
 mod harness;
 mod job;
 mod main_job;
