@@ -65,7 +65,8 @@ impl Client {
         Self::over(connect_existing(&paths()?)?, false)
     }
 
-    fn over(stream: UnixStream, start: bool) -> Result<Self, Failure> {
+    /// Greets over a connection that is open already.
+    pub(crate) fn over(stream: UnixStream, start: bool) -> Result<Self, Failure> {
         let mut client = Self { stream, decoder: Decoder::new(), next_channel: 1, greeted: false, start };
         client.write(Kind::Hello, 0, &wire(body(&Hello::ours()))?);
         Ok(client)

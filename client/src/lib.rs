@@ -9,6 +9,7 @@ mod attach;
 mod cli;
 mod client;
 pub mod demo;
+mod doctor;
 mod failure;
 mod json;
 mod outcome;

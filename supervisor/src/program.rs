@@ -35,7 +35,10 @@ pub(crate) fn variable<'a>(env: &'a [(Vec<u8>, Vec<u8>)], name: &str) -> Option<
 }
 
 /// The program that `name` means in a directory and an environment, if it can be run.
-pub(crate) fn find(name: &OsStr, env: &[(Vec<u8>, Vec<u8>)], cwd: &Path) -> Result<PathBuf, WireError> {
+///
+/// # Errors
+/// What is in the way, by name.
+pub fn find(name: &OsStr, env: &[(Vec<u8>, Vec<u8>)], cwd: &Path) -> Result<PathBuf, WireError> {
     let shown = name.to_string_lossy();
     if name.as_bytes().contains(&b'/') {
         let path = cwd.join(name);

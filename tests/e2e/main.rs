@@ -6,6 +6,7 @@ mod attach;
 mod claude;
 mod claude_facts;
 mod command;
+mod doctor;
 mod harness;
 mod job;
 mod main_job;
