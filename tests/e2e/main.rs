@@ -2,11 +2,19 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod bad_input;
 mod claude;
 mod claude_facts;
 mod command;
+mod demo;
+mod env;
 mod harness;
+mod ids;
 mod job;
+mod kill;
+mod limits;
 mod main_job;
+mod output;
+mod plumbing;
 mod runner;
 mod wait;

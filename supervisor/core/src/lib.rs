@@ -31,6 +31,7 @@ mod composer;
 mod deliver;
 mod durable;
 mod evidence;
+mod exit;
 mod fact;
 mod input;
 mod names;
