@@ -42,8 +42,9 @@ pub(crate) struct Client {
 
 /// Where everything is, by this process's environment.
 pub(crate) fn paths() -> Result<Paths, Failure> {
-    Paths::resolve(|name| std::env::var_os(name), nix::unistd::geteuid().as_raw())
-        .map_err(|e| Failure::failed(e.to_string(), "set HOME or DSX_HOME"))
+    Paths::resolve(|name| std::env::var_os(name), nix::unistd::geteuid().as_raw()).map_err(|e| {
+        WireError::new(ErrorKind::Unavailable, e.to_string()).hint("set HOME or DSX_HOME").into()
+    })
 }
 
 /// The running binary, which is also the supervisor's.
@@ -64,7 +65,8 @@ impl Client {
         Self::over(connect_existing(&paths()?)?, false)
     }
 
-    fn over(stream: UnixStream, start: bool) -> Result<Self, Failure> {
+    /// Greets over a connection that is open already.
+    pub(crate) fn over(stream: UnixStream, start: bool) -> Result<Self, Failure> {
         let mut client = Self { stream, decoder: Decoder::new(), next_channel: 1, greeted: false, start };
         client.write(Kind::Hello, 0, &wire(body(&Hello::ours()))?);
         Ok(client)

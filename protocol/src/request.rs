@@ -99,6 +99,8 @@ pub struct LastMessage {
     pub turn: Option<TurnId>,
     /// How many, newest last; 0 is 1.
     pub count: u32,
+    /// However they ended, and those that have not; else those that ended well.
+    pub all: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

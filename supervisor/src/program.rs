@@ -35,21 +35,23 @@ pub(crate) fn variable<'a>(env: &'a [(Vec<u8>, Vec<u8>)], name: &str) -> Option<
 }
 
 /// The program that `name` means in a directory and an environment, if it can be run.
-pub(crate) fn find(name: &OsStr, env: &[(Vec<u8>, Vec<u8>)], cwd: &Path) -> Result<PathBuf, WireError> {
+///
+/// # Errors
+/// What is in the way, by name.
+pub fn find(name: &OsStr, env: &[(Vec<u8>, Vec<u8>)], cwd: &Path) -> Result<PathBuf, WireError> {
     let shown = name.to_string_lossy();
     if name.as_bytes().contains(&b'/') {
         let path = cwd.join(name);
         return match refusal(&path) {
             None => Ok(path),
-            Some(why) => {
-                Err(failed(format!("{shown} cannot be run: {why}"))
-                    .hint("check the path and its mode ('ls -l')"))
-            }
+            Some(why) => Err(failed(format!("{} cannot be run: {why}", path.display()))
+                .hint("check the path and its mode ('ls -l')")),
         };
     }
     let path: OsString = variable(env, "PATH").map_or_else(|| "/usr/bin:/bin".into(), OsStr::to_owned);
     let mut unusable = None;
-    for directory in std::env::split_paths(&path) {
+    // A name of nothing would find the directory itself.
+    for directory in std::env::split_paths(&path).filter(|_| !name.is_empty()) {
         let candidate = cwd.join(directory).join(name);
         match refusal(&candidate) {
             None => return Ok(candidate),

@@ -99,7 +99,7 @@ async fn start(
     origin: &Origin,
 ) -> Result<(Services, watch::Sender<PathBuf>, Vec<String>), Failure> {
     let state = &origin.paths.state;
-    let (store, opened) = Store::open(&state.join("dsx.db"), now_ms())?;
+    let (store, opened) = Store::open(&state.join(crate::store::FILE), now_ms())?;
     let mut warnings = Vec::new();
     if let Some(aside) = opened.set_aside {
         let warning =

@@ -101,6 +101,8 @@ fn a_message_never_answers_a_permission_dialog() {
         assert!(!made.exists(), "the dialog was answered by a message");
         // The hook tells of the dialog before it takes keys.
         eventually(dsx, &id, || dsx.run(["screen", &id]).stdout.contains("Do you want to proceed?"));
+        // It is drawn a little before it takes keys, too.
+        dsx.run(["wait", &id, "--until", "exited", "--timeout", "1"]).expect_code(124);
         // 1 is "Yes" in every version's dialog for a shell command.
         dsx.run(["keys", &id, "1"]).expect_code(0);
         eventually(dsx, &id, || dsx.json(["status", &id])["status"] != "waiting_for_input");

@@ -40,16 +40,13 @@ impl Session {
             self.send_again(request, turn, out);
             return;
         }
-        if let Err(error) = self.may_send(&send) {
-            out.push(Effect::Sent { request, result: Err(error.session(&self.durable.spec.id)) });
-            return;
-        }
         let turn = TurnId(self.durable.next_turn);
-        let spec = &self.durable.spec;
-        let routed = match adapter::route(spec, turn, &send.text, send.command) {
+        // What is wrong with the message itself is said first: it would be wrong later too.
+        let routed = adapter::route(&self.durable.spec, turn, &send.text, send.command);
+        let routed = match routed.and_then(|routed| self.may_send(&send).map(|()| routed)) {
             Ok(routed) => routed,
             Err(error) => {
-                out.push(Effect::Sent { request, result: Err(error.session(&spec.id)) });
+                out.push(Effect::Sent { request, result: Err(error.session(&self.durable.spec.id)) });
                 return;
             }
         };
@@ -400,11 +397,12 @@ impl Session {
 
     pub(crate) fn interrupt(&mut self, request: RequestId, out: &mut Vec<Effect>) {
         let id = &self.durable.spec.id;
-        let running = self.durable.running().map(|t| t.id);
-        let Some(turn) = running.filter(|_| self.durable.exit.is_none()) else {
-            let error = WireError::new(ErrorKind::Refused, format!("no turn is running in session {id}"))
-                .session(id)
-                .hint(format!("see 'dsx status {id}'"));
+        let Some(turn) = self.durable.running().map(|t| t.id) else {
+            let error = match self.durable.exit {
+                Some(_) => WireError::new(ErrorKind::Exited, format!("session {id} has ended")),
+                None => WireError::new(ErrorKind::Refused, format!("no turn is running in session {id}")),
+            };
+            let error = error.session(id).hint(format!("see 'dsx status {id}'"));
             out.push(Effect::Done { request, result: Err(error) });
             return;
         };

@@ -141,5 +141,5 @@ fn history_since(log: &LogReader, from: u64, upto: u64, limit: usize) -> (Vec<St
     while advance(terminal, log, upto, Recording::No, &mut events) < upto {
         events.clear();
     }
-    (history.into_rows(), first)
+    (history.into_rows().into_iter().map(|row| row.formatted).collect(), first)
 }

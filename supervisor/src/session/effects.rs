@@ -85,7 +85,7 @@ impl Task {
                 self.type_job(Job::Press(script));
             }
             Effect::Look { quiet_ms, fresh } => self.look(quiet_ms, fresh),
-            Effect::Foreground => inputs.push_back(self.foreground()),
+            Effect::Foreground => inputs.extend(self.foreground()),
             Effect::Capture { turn, from } => {
                 inputs.push_back(Input::Captured { turn, text: self.capture(turn, from) });
             }

@@ -1,7 +1,7 @@
 //! What the program prints: from the log into the screen, and what is read out of it on the way.
 
 use dsx_core::adapter::{Drawn, drawn, read_osc7501};
-use dsx_core::{Evidence, Input, ScreenText, Source};
+use dsx_core::{Evidence, Input, ScreenText, Source, Timer};
 use dsx_protocol::TurnId;
 use tokio::time::{Duration, Instant};
 
@@ -13,6 +13,12 @@ use crate::screen::TermEvent;
 
 /// Bytes of a command's output that become the text of its turn.
 const CAPTURE: u64 = 1024 * 1024;
+
+/// How long a program may leave unread what was typed before its silence counts all the same: it may never
+/// read anything.
+const UNREAD_MS: u64 = 10_000;
+/// Between two looks at whether it has.
+const UNREAD_AGAIN_MS: u64 = 500;
 
 /// A look at the screen that waits for quiet.
 #[derive(Debug, Clone, Copy)]
@@ -118,12 +124,20 @@ impl Task {
         }
     }
 
-    /// Whether the program itself, and not something it runs, has its terminal.
-    pub(super) fn foreground(&self) -> Input {
+    /// Whether the program itself, and not something it runs, has its terminal. A program that is still
+    /// starting has not even read what was typed; that it is quiet says nothing, and it is looked at again,
+    /// a bounded number of times, as no event tells that a program reads.
+    pub(super) fn foreground(&mut self) -> Option<Input> {
+        let running = self.core.durable().running().map(|t| (t.id, t.delivering_at.unwrap_or(t.queued_at)));
+        let unread = self.master.as_ref().is_some_and(|m| super::tty::unread(m).is_ok_and(|n| n > 0));
+        if let Some((turn, _)) = running.filter(|(_, at)| unread && now_ms() < at + UNREAD_MS) {
+            self.timers.arm(Due::Core(Timer::Quiet(turn)), UNREAD_AGAIN_MS);
+            return None;
+        }
         let group = self.master.as_ref().and_then(|m| nix::unistd::tcgetpgrp(m).ok());
         let group = group.and_then(|g| u32::try_from(g.as_raw()).ok());
         let own = group.is_some() && group == self.core.durable().pid;
-        Input::Said { source: Source::Process, at: now_ms(), evidence: Evidence::Quiet { own } }
+        Some(Input::Said { source: Source::Process, at: now_ms(), evidence: Evidence::Quiet { own } })
     }
 
     /// The plain text of a turn's output, without the echoed line that asked for it.

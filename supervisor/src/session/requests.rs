@@ -16,6 +16,7 @@ use crate::hook::unspool;
 use crate::log::history;
 use crate::screen::plain;
 use crate::serve::ReplyTo;
+use crate::store::Which;
 
 /// Bytes of output in one piece of a log.
 const LOG_PIECE: usize = 128 * 1024;
@@ -75,7 +76,7 @@ impl Task {
         let forgotten = wait.turn.filter(|t| until == Until::Ended && self.core.durable().turn(*t).is_none());
         if let Some(turn) = forgotten {
             // It ended so long ago that only the store knows it.
-            if let Ok([message]) = self.store.messages(&self.id, Some(turn), 1).await.as_deref() {
+            if let Ok([message]) = self.store.messages(&self.id, Which::One(turn)).await.as_deref() {
                 let settled = Settled {
                     session: self.id.clone(),
                     turn: Some(turn),
@@ -97,12 +98,14 @@ impl Task {
             let what = format!("turn {} of session {id} has not ended", turn.id);
             return Err(error(ErrorKind::Refused, what).hint(format!("wait for it: 'dsx wait {id}'")));
         }
-        let messages = self
-            .store
-            .messages(id, last.turn, last.count.max(1))
-            .await
-            .map_err(|e| error(ErrorKind::Failed, e.to_string()))?;
-        if !messages.is_empty() {
+        let which = match (last.turn, last.count.max(1)) {
+            (Some(turn), _) => Which::One(turn),
+            (None, count) if last.all => Which::Newest(count),
+            (None, count) => Which::Ended(count),
+        };
+        let messages =
+            self.store.messages(id, which).await.map_err(|e| error(ErrorKind::Failed, e.to_string()))?;
+        if !messages.is_empty() || last.all {
             return Ok(Messages { session: id.clone(), messages });
         }
         Err(match last.turn {

@@ -130,6 +130,8 @@ impl SeenHooks {
 
 impl Task {
     pub(super) async fn run(mut self) {
+        // A program that prints nothing brings no event, and may be ready all the same.
+        self.answer_when_ready();
         while !self.over {
             let due = self.timers.next();
             tokio::select! {

@@ -12,7 +12,7 @@ mod osc7501;
 
 use dsx_protocol::{TurnId, WireError};
 
-pub use claude::{Launch, launch};
+pub use claude::{Launch, launch, version_number};
 pub use env::clean_env;
 pub use keys::{UnknownKey, key_bytes};
 pub(crate) use message::message_end;
