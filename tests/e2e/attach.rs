@@ -9,7 +9,7 @@ use dsx_tests::pty::{Pty, PtyCommand, Seen, Terminal};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use crate::job::{create, dsx};
+use crate::job::{answer, create, dsx, with_each_claude};
 
 /// What ends every mode that a session may have set; a part of what is written on leaving.
 const RESETS: [&[u8]; 9] = [
@@ -266,6 +266,11 @@ fn a_killed_supervisor_does_not_end_it() {
         shown_times(&pty, &word, 2);
         assert_ne!(supervisor_pid(&dsx), pid);
     }
+    let before = pty.look(|seen| seen.bytes.len());
+    dsx.run(["supervisor", "restart"]).expect_code(0);
+    let _ = pty.wait_bytes(DEADLINE, b"\x1b[?2026h", before);
+    pty.write("restarted\r");
+    shown_times(&pty, "restarted", 2);
     shown(&pty, "ready\nround-1\nround-1\nround-2");
     pty.write("\x1c");
     assert_eq!(pty.wait_exit(DEADLINE), 0);
@@ -360,4 +365,22 @@ fn a_session_that_ends_without_a_supervisor_is_told() {
     kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
     pty.wait(DEADLINE, |seen| seen.find(format!("[{id} ended, exit code 137]").as_bytes(), 0));
     assert_eq!(pty.wait_exit(DEADLINE), 0);
+}
+
+#[test]
+fn a_real_claude_can_be_talked_to() {
+    with_each_claude("a_real_claude_can_be_talked_to", |dsx, _| {
+        let id = create(dsx, &[]);
+        let pty = watch(dsx, &[&id]);
+        shown(&pty, "❯");
+        pty.write("say typed by hand\r");
+        shown(&pty, "● typed by hand");
+        assert_eq!(answer(dsx, &id, "say sent by command"), "sent by command");
+        shown(&pty, "● sent by command");
+        let before = pty.look(|seen| seen.bytes.len());
+        pty.write("\x1b[92;5u");
+        assert_eq!(pty.wait_exit(DEADLINE), 0);
+        pty.wait(DEADLINE, |seen| is_reset(seen, before));
+        assert_eq!(dsx.run(["status", &id]).expect_code(0).line(), "idle");
+    });
 }
