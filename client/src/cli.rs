@@ -18,7 +18,7 @@ const START_TIMEOUT: f64 = 60.0;
 /// Exit codes: 0 done, 1 failed, 2 usage, 3 no such session, 4 the agent waits for input, 5 the turn failed,
 /// 6 the session ended first, 7 refused, 8 no supervisor, 124 timeout, 130 Ctrl-C (the turn goes on).
 #[derive(Debug, Parser)]
-#[command(name = "dsx", version, verbatim_doc_comment, arg_required_else_help = true)]
+#[command(name = "dsx", bin_name = "dsx", version, verbatim_doc_comment, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub verb: Verb,
@@ -99,7 +99,7 @@ pub(crate) struct CreateVerb {
     #[command(flatten)]
     pub new: CreateArgs,
     /// Seconds to wait until it takes input
-    #[arg(long, value_name = "S", default_value_t = START_TIMEOUT)]
+    #[arg(long, value_name = "S", default_value_t = START_TIMEOUT, allow_negative_numbers = true)]
     pub timeout: f64,
 }
 
@@ -195,7 +195,7 @@ pub(crate) struct UntilArgs {
     #[arg(long, value_parser = ["idle", "ended", "waiting", "exited"])]
     pub until: Option<String>,
     /// Seconds to wait at most
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub timeout: Option<f64>,
     /// Accepted and ignored: nothing is polled
     #[arg(long, hide = true)]
@@ -212,19 +212,20 @@ pub(crate) struct AskArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    #[command(flatten)]
-    pub create: CreateArgs,
     /// The message; - reads standard input
+    // In front of the command, which has to be the last.
     #[arg(allow_hyphen_values = true)]
     pub text: Option<String>,
+    #[command(flatten)]
+    pub create: CreateArgs,
     /// Read the message from a file; - is standard input
     #[arg(long, value_name = "F", conflicts_with = "text")]
     pub file: Option<PathBuf>,
     /// Seconds to wait for the answer at most
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub timeout: Option<f64>,
     /// Seconds to wait until it takes input
-    #[arg(long, value_name = "S", default_value_t = START_TIMEOUT)]
+    #[arg(long, value_name = "S", default_value_t = START_TIMEOUT, allow_negative_numbers = true)]
     pub start_timeout: f64,
     /// Keep the session
     #[arg(long)]
@@ -325,7 +326,7 @@ pub(crate) struct KillArgs {
     #[arg(long, conflicts_with = "ids")]
     pub all: bool,
     /// Seconds between asking and forcing
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub grace: Option<f64>,
     /// Print JSON
     #[arg(long)]

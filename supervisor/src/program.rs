@@ -50,7 +50,8 @@ pub fn find(name: &OsStr, env: &[(Vec<u8>, Vec<u8>)], cwd: &Path) -> Result<Path
     }
     let path: OsString = variable(env, "PATH").map_or_else(|| "/usr/bin:/bin".into(), OsStr::to_owned);
     let mut unusable = None;
-    for directory in std::env::split_paths(&path) {
+    // A name of nothing would find the directory itself.
+    for directory in std::env::split_paths(&path).filter(|_| !name.is_empty()) {
         let candidate = cwd.join(directory).join(name);
         match refusal(&candidate) {
             None => return Ok(candidate),

@@ -127,12 +127,14 @@ fn a_shell_that_reports_its_commands_ends_at_once() {
 fn a_program_that_reports_its_status_is_believed() {
     let home = Home::new();
     let dsx = dsx(&home);
+    // It says that it works: its silence meanwhile is no end.
     let text = "#!/bin/bash\nwhile read -r line; do\n printf '\\e]7501;state=working\\a'; echo \"did $line\"; \
-                sleep 1; echo more; printf '\\e]7501;state=error:message=broke\\a'; done\n";
+                sleep 1.5; echo more; printf '\\e]7501;state=error:msg=YnJva2U=\\a'; done\n";
     let id = create(&dsx, &["--", &script(&home, "reports", text)]);
     dsx.run(["send", &id, "x"]).expect_code(0);
-    let how = settled(dsx.run(["wait", &id, "--json"]));
-    assert!(["ended", "failed"].contains(&how["outcome"].as_str().unwrap()), "{how}");
+    let how = settled(dsx.run(["wait", &id, "--json"]).expect_code(5));
+    assert_eq!((&how["outcome"], &how["error"]), (&"failed".into(), &"broke".into()));
+    assert_eq!(dsx.run(["last-message", &id, "--turn", "t1"]).expect_code(0).stdout, "did x\nmore\n");
 }
 
 #[test]
@@ -177,6 +179,7 @@ fn a_program_that_ends_at_once_is_a_session_that_has_exited() {
     let home = Home::new();
     let dsx = dsx(&home);
     let id = create(&dsx, &["--", "sh", "-c", "echo words; exit 5"]);
+    dsx.run(["wait", &id, "--until", "exited"]).expect_code(0);
     let how = settled(dsx.run(["wait", &id, "--json"]).expect_code(6));
     assert_eq!((&how["exit_code"], &how["turn"]), (&5.into(), &serde_json::Value::Null));
     assert_eq!(dsx.run(["screen", &id]).expect_code(0).line(), "words");

@@ -3,13 +3,21 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 mod attach;
+mod bad_input;
 mod claude;
 mod claude_facts;
 mod command;
+mod demo;
 mod doctor;
+mod env;
 mod harness;
+mod ids;
 mod job;
+mod kill;
+mod limits;
 mod main_job;
+mod output;
+mod plumbing;
 mod runner;
 mod traps_ending;
 mod traps_sending;

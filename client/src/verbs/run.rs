@@ -10,7 +10,6 @@ use crate::cli::{RunArgs, SendArgs};
 use crate::client::Client;
 
 pub(super) fn run(args: &RunArgs) -> Outcome {
-    // `run -- CMD TEXT…` has no text of its own: a command session is asked with what follows `run`.
     let text = text(args.text.as_deref(), args.file.as_deref())?;
     let mut client = Client::open()?;
     let deadline = deadline(args.timeout)?;

@@ -34,6 +34,7 @@ mod composer;
 mod deliver;
 mod durable;
 mod evidence;
+mod exit;
 mod fact;
 mod heard;
 mod input;

@@ -192,7 +192,9 @@ fn weigh_agent_command(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
 
 fn weigh_command(p: &Progress) -> Verdict {
     let reported = p.osc_busy && p.osc_rest.is_some();
-    if !(p.command_done || reported || p.quiet_own) {
+    // One that says that it works has said more than its silence does.
+    let quiet = p.quiet_own && !p.osc_busy;
+    if !(p.command_done || reported || quiet) {
         return Verdict::Running;
     }
     let Some(text) = p.captured.clone() else { return Verdict::Capture };
@@ -308,5 +310,11 @@ mod tests {
         p.captured = Some("out".into());
         assert_eq!(weigh_command(&p), Verdict::over(Outcome::Ended, Some("out".into()), None));
         assert_eq!(weigh_command(&Progress::default()), Verdict::Running);
+        assert_eq!(weigh_command(&Progress { osc_busy: true, ..p.clone() }), Verdict::Running);
+        p.osc_rest = Some(Rest::Done);
+        assert_eq!(
+            weigh_command(&Progress { osc_busy: true, ..p }),
+            Verdict::over(Outcome::Ended, Some("out".into()), None)
+        );
     }
 }
