@@ -5,9 +5,11 @@
 //! stdout is data, stderr is for people. Absences: nothing here decides what an agent's state is, and
 //! nothing but `attach`, `--ansi` and `--raw` lets an agent's escape sequences reach the user's terminal.
 
+mod attach;
 mod cli;
 mod client;
 pub mod demo;
+mod doctor;
 mod failure;
 mod json;
 mod outcome;

@@ -163,7 +163,8 @@ pub struct Attach {
     pub rows: u16,
 }
 
-/// The viewer's terminal has another size now; sent on the channel of its `Attach`.
+/// The viewer's terminal has another size now, or has lost its picture; sent on the channel of its `Attach`, and
+/// answered by a repaint.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Resize {

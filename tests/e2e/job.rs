@@ -42,7 +42,14 @@ pub fn create(dsx: &Dsx<'_>, args: &[&str]) -> String {
 /// Sends, waits, and returns the answer; the turn must end well.
 pub fn answer(dsx: &Dsx<'_>, id: &str, text: &str) -> String {
     dsx.run(["send", id, text]).expect_code(0);
-    dsx.run(["wait", id, "--timeout", "120"]).expect_code(0);
+    let waited = dsx.run(["wait", id, "--timeout", "50"]);
+    assert_eq!(
+        waited.code,
+        0,
+        "{waited:?}\n{}\n{}",
+        dsx.run(["explain", id]).stdout,
+        dsx.run(["screen", id]).stdout
+    );
     last(dsx, id)
 }
 
@@ -57,6 +64,15 @@ pub fn transcripts(home: &Home) -> Vec<PathBuf> {
     let projects = fs::read_dir(home.claude_config().join("projects")).into_iter().flatten().flatten();
     let files = projects.flat_map(|project| fs::read_dir(project.path()).into_iter().flatten().flatten());
     files.map(|f| f.path()).filter(|p| p.extension().is_some_and(|e| e == "jsonl")).collect()
+}
+
+/// Asks again and again, for what no command of dsx waits for yet.
+pub fn eventually(dsx: &Dsx<'_>, id: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + dsx_tests::DEADLINE;
+    while !holds() {
+        let late = std::time::Instant::now() > deadline;
+        assert!(!late, "{}\n{}", dsx.run(["explain", id]).stdout, dsx.run(["screen", id]).stdout);
+    }
 }
 
 /// The one line of `wait --json`.

@@ -2,11 +2,13 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod attach;
 mod bad_input;
 mod claude;
 mod claude_facts;
 mod command;
 mod demo;
+mod doctor;
 mod env;
 mod harness;
 mod ids;
@@ -17,4 +19,6 @@ mod main_job;
 mod output;
 mod plumbing;
 mod runner;
+mod traps_ending;
+mod traps_sending;
 mod wait;

@@ -22,16 +22,17 @@ impl Session {
                 None => "exited, status unknown".to_owned(),
             },
         );
-        self.close_prompts(now, "the session ended", out);
+        self.close_prompts(now, now.ms, "the session ended", out);
         let took = self.durable.running().filter(|t| t.state == TurnState::Delivering).map(|t| t.id);
-        if let Some(turn) = took.filter(|_| self.durable.spec.cli == Cli::Command && self.live.typed) {
+        if let Some(turn) = took.filter(|_| self.durable.spec.cli == Cli::Command && self.live.progress.typed)
+        {
             // It may have ended because of what it read, before the writer told that all was written.
-            self.confirm(now, turn, "the PTY took it", out);
+            self.confirm(now, turn, "the PTY took it", None, 0, out);
         }
         let started = self.durable.ready;
         let open: Vec<TurnId> = self.durable.turns.iter().filter(|t| !t.is_over()).map(|t| t.id).collect();
         let mut printed = self.live.progress.turn.zip(self.live.progress.captured.take());
-        self.fact(now, Fact::Exited(exit), out);
+        // The exit is the last fact: a crash before it has it told again, and nothing stays behind.
         for turn in open {
             let text = printed.take_if(|(captured, _)| *captured == turn).map(|(_, text)| text);
             let (outcome, error) = match started {
@@ -40,6 +41,7 @@ impl Session {
             };
             self.end(now, turn, outcome, text, error, out);
         }
+        self.fact(now, Fact::Exited(exit), out);
         self.fail_requests(out);
     }
 

@@ -1,8 +1,8 @@
 //! The socket on which clients are served, and what happens when it is taken away.
 //!
 //! `$XDG_RUNTIME_DIR` does not outlive the last login of its user, but sessions do. The keeper watches the socket's
-//! directory, and when the socket is gone it listens again, there or else in the state directory; the lock names the
-//! place, so clients find it.
+//! directory, and when the socket is gone it listens in the state directory; the lock names the place, so clients find
+//! it.
 
 use std::fs::Metadata;
 use std::io;
@@ -58,7 +58,9 @@ impl Listening {
         let usable =
             |path: &&PathBuf| path.parent().is_some_and(|dir| private_dir::check(dir).is_ok_and(|is| is));
         let fallback = paths.fallback_socket(nix::unistd::geteuid().as_raw());
-        let again = [self.path.clone(), fallback];
+        // Not there again, as long as there is another place: its directory may be next, or is unmounted without a
+        // word, and whoever removes it would find it in use.
+        let again = [fallback, self.path.clone()];
         let listening = again.iter().filter(usable).find_map(|path| Listening::at(path).ok());
         match listening {
             Some(listening) => {
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_socket_that_is_taken_away_comes_back_there_or_in_the_state_directory() {
+    fn a_socket_that_is_taken_away_comes_back_in_the_state_directory() {
         let home = tempfile::tempdir().unwrap();
         let [state, runtime] = ["state", "runtime"].map(|name| home.path().join(name));
         let paths = Paths { socket: runtime.join("sock"), config: state.join("c"), state };
@@ -156,12 +158,14 @@ mod tests {
         std::fs::write(runtime.join("other"), "").unwrap();
         std::fs::remove_file(runtime.join("other")).unwrap();
         assert_eq!(listening.look(&paths), None);
-        std::fs::remove_file(&paths.socket).unwrap();
-        assert_eq!(listening.look(&paths).as_ref(), Some(&paths.socket));
-        UnixStream::connect(&paths.socket).unwrap();
         std::fs::remove_dir_all(&runtime).unwrap();
-        assert_eq!(listening.look(&paths), Some(paths.state.join("sock")));
-        UnixStream::connect(paths.state.join("sock")).unwrap();
+        let second = paths.state.join("sock");
+        assert_eq!(listening.look(&paths).as_ref(), Some(&second));
+        UnixStream::connect(&second).unwrap();
+        std::fs::remove_file(&second).unwrap();
+        assert_eq!(listening.look(&paths).as_ref(), Some(&second));
+        UnixStream::connect(&second).unwrap();
+        assert_eq!(listening.look(&paths), None);
         assert!(listening.watch().is_some());
     }
 }

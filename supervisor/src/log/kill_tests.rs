@@ -94,5 +94,6 @@ fn kill_9_at_any_moment_loses_no_byte() {
     while let Ok(1..) = reader.read(got.len() as u64, 1 << 20, &mut got) {}
     let same = got.iter().zip(&expected).take_while(|(a, b)| a == b).count();
     assert!(got == expected, "{kills} kills: same up to {same} of {}, got {}", expected.len(), got.len());
+    println!("{kills} kills, {} bytes", got.len());
     assert!(kills > 10, "only {kills} kills");
 }

@@ -16,8 +16,9 @@ const START_AT: usize = 8;
 const TIME_AT: usize = 16;
 const SIZE_AT: usize = 24;
 const CAPACITY_AT: usize = 32;
-/// Pages are faulted in by so much ahead of the writer: an idle session keeps few pages.
-const AHEAD: usize = 64 * 1024;
+/// Pages are faulted in ahead of the writer: as much again as was written, between these bounds, so that an
+/// idle session keeps few pages and a busy one seldom asks. A PTY gives 4 KiB in a read at most.
+const AHEAD: (usize, usize) = (8 * 1024, 64 * 1024);
 
 /// What a segment's header says of its beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -124,10 +125,10 @@ impl Segment {
     fn prefault(&self) {
         let faulted = self.faulted.load(Ordering::Relaxed);
         let length = self.map.length();
-        // Half of it ahead at least, so that a read (4 KiB from a PTY, 64 at most) finds its pages.
-        if faulted < self.map.capacity() && faulted < length + AHEAD / 2 {
+        let ahead = length.clamp(AHEAD.0, AHEAD.1);
+        if faulted < self.map.capacity() && faulted < length + ahead / 2 {
             let from = faulted.max(length);
-            let until = (length + AHEAD).min(self.map.capacity());
+            let until = (length + ahead).min(self.map.capacity());
             self.map.prefault(from, until - from);
             self.faulted.store(until, Ordering::Relaxed);
         }

@@ -18,21 +18,20 @@ pub(crate) struct Csi<'a> {
 
 impl<'a> Csi<'a> {
     pub(crate) fn parse(raw: &'a [u8], last: u8) -> Option<Self> {
-        let prefix = match raw.first() {
-            Some(&b @ b'<'..=b'?') => b,
-            _ => 0,
+        let (prefix, body) = match raw {
+            [b @ b'<'..=b'?', body @ ..] => (*b, body),
+            _ => (0, raw),
         };
-        let body = &raw[usize::from(prefix != 0)..];
-        let digits = body.iter().position(|b| !matches!(b, b'0'..=b';')).unwrap_or(body.len());
-        let (params, rest) = body.split_at(digits);
-        if rest.iter().any(|b| !(0x20..0x30).contains(b)) {
+        let (params, intermediate) = match body {
+            [params @ .., one @ 0x20..=0x2f] => match params.last() {
+                Some(0x20..=0x2f) => (params, 0xff),
+                _ => (params, *one),
+            },
+            _ => (body, 0),
+        };
+        if params.iter().any(|b| !matches!(b, b'0'..=b';')) && intermediate != 0xff {
             return None;
         }
-        let intermediate = match rest {
-            [] => 0,
-            [one] => *one,
-            _ => 0xff,
-        };
         Some(Self { raw, prefix, intermediate, last, params })
     }
 

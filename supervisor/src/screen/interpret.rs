@@ -160,6 +160,9 @@ impl Feeding<'_> {
                 self.state.complete[which] = true;
             }
         }
+        if csi.last == b'r' && csi.has_params() {
+            self.state.ledger.margins = true;
+        }
         self.put_csi(csi, at);
     }
 
@@ -177,8 +180,8 @@ impl Feeding<'_> {
                 self.put_instead(format!("\x1b[{}G", stop + 1).as_bytes(), at);
             }
             b'b' => self.repeat(n, at),
-            b's' if !csi.has_params() => self.put_instead(b"\x1b7", at),
-            b'u' if !csi.has_params() => self.put_instead(b"\x1b8", at),
+            b's' if !csi.has_params() => self.save_cursor(true, at),
+            b'u' if !csi.has_params() => self.save_cursor(false, at),
             b'h' | b'l' => {
                 for group in csi.params().groups() {
                     match group[0] {
@@ -210,10 +213,18 @@ impl Feeding<'_> {
 
     /// Prints characters that do not stand in the stream like this.
     fn print(&mut self, text: &str, at: u64) {
+        self.remember_last(text.as_bytes());
         if self.state.ledger.prints_carefully() {
             self.careful_text(text, at);
         } else {
             self.put_instead(text.as_bytes(), at);
+        }
+    }
+
+    /// Keeps the last character of a run of text, for REP.
+    fn remember_last(&mut self, text: &[u8]) {
+        if let Some(c) = last_printed(text) {
+            self.state.ledger.last_char = Some(c);
         }
     }
 
@@ -258,9 +269,10 @@ impl Feeding<'_> {
         match mode {
             6 => {
                 self.state.ledger.origin = on;
+                self.state.ledger.margins = true;
                 self.put_instead(format!("\x1b[?6{switch}").as_bytes(), at);
             }
-            1048 => self.put_instead(if on { b"\x1b7" } else { b"\x1b8" }, at),
+            1048 => self.save_cursor(on, at),
             47 | 1047 | 1049 => self.switch_screen(mode, on, at),
             _ => {
                 self.state.ledger.set_mode(mode, on);
@@ -271,11 +283,17 @@ impl Feeding<'_> {
         }
     }
 
+    /// Saves the cursor, or puts it back where it was saved.
+    fn save_cursor(&mut self, save: bool, at: u64) {
+        self.state.ledger.saved_cursor |= save;
+        self.put_instead(if save { b"\x1b7" } else { b"\x1b8" }, at);
+    }
+
     fn switch_screen(&mut self, mode: u16, on: bool, at: u64) {
         if on == self.state.ledger.alternate {
             // Already there: xterm does only the cursor part of it.
             if mode == 1049 {
-                self.put_instead(if on { b"\x1b7" } else { b"\x1b8" }, at);
+                self.save_cursor(on, at);
             }
             return;
         }
@@ -293,6 +311,7 @@ impl Feeding<'_> {
         self.state.ledger.alternate = on;
         if on {
             self.state.ledger.origin = false;
+            self.state.ledger.saved_cursor = true;
             self.state.complete[1] = true;
         }
         self.events.push(TermEvent::AlternateScreen(on));
@@ -336,20 +355,17 @@ impl Feeding<'_> {
 
 impl Sink for Feeding<'_> {
     fn text(&mut self, text: &[u8], at: u64) {
-        if let Some(c) = last_printed(text) {
-            self.state.ledger.last_char = Some(c);
-        }
         let ledger = &self.state.ledger;
         if ledger.draws_lines() {
             let shapes: String = String::from_utf8_lossy(text)
                 .chars()
                 .map(|c| u8::try_from(c).map_or(c, rewrite::line_drawing))
                 .collect();
-            self.state.ledger.last_char = last_printed(shapes.as_bytes());
-            self.print(&shapes, at);
-        } else if ledger.prints_carefully() {
-            self.careful_text(&String::from_utf8_lossy(text), at);
+            self.print(&rewrite::visible(&shapes), at);
+        } else if ledger.prints_carefully() || !rewrite::is_visible(text) {
+            self.print(&rewrite::visible(&String::from_utf8_lossy(text)), at);
         } else {
+            self.remember_last(text);
             self.put(text, at);
         }
     }
@@ -367,7 +383,8 @@ impl Sink for Feeding<'_> {
 
     fn escape(&mut self, intermediates: &[u8], last: u8, at: u64) {
         match (intermediates, last) {
-            ([], b'7' | b'8' | b'M') => self.put_instead(&[0x1b, last], at),
+            ([], b'7' | b'8') => self.save_cursor(last == b'7', at),
+            ([], b'M') => self.put_instead(b"\x1bM", at),
             ([], b'D') => self.put_instead(b"\n", at),
             ([], b'E') => self.put_instead(b"\r\n", at),
             ([], b'c') => self.full_reset(at),
@@ -382,12 +399,9 @@ impl Sink for Feeding<'_> {
     }
 
     fn csi(&mut self, csi: &Csi<'_>, at: u64) {
-        if answer::is_query(csi) {
-            self.query(csi);
-            return;
-        }
         match csi.kind() {
             (0, 0, b'm') => self.sgr(csi, at),
+            _ if answer::is_query(csi) => self.query(csi),
             (
                 0,
                 0,
@@ -436,15 +450,16 @@ impl Sink for Feeding<'_> {
     }
 }
 
-/// The last character of `text` that takes a place on the screen; looks at its last bytes only.
+/// The last character of `text` that takes a place on the screen.
 fn last_printed(text: &[u8]) -> Option<char> {
-    let tail = &text[text.len().saturating_sub(64)..];
-    if let Some(byte @ b' '..=b'~') = tail.last() {
-        return Some(char::from(*byte));
+    let end = text.iter().rposition(|b| *b >= b' ')? + 1;
+    match text[end - 1] {
+        byte @ b' '..=b'~' => Some(char::from(byte)),
+        _ => {
+            let text = String::from_utf8_lossy(&text[..end]);
+            text.chars().rev().find(|c| c.width().unwrap_or(0) > 0)
+        }
     }
-    let tail = String::from_utf8_lossy(tail);
-    let mut chars = tail.chars().rev();
-    chars.find(|c| c.width().unwrap_or(0) > 0 && *c != char::REPLACEMENT_CHARACTER)
 }
 
 /// Number and payload of an OSC.

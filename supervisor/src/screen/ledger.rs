@@ -47,6 +47,10 @@ pub(crate) struct Ledger {
     changed: Vec<u16>,
     pub(crate) alternate: bool,
     pub(crate) origin: bool,
+    /// Margins or origin mode were used: only then is it worth the cost of asking vt100 for them.
+    pub(crate) margins: bool,
+    /// A cursor was saved.
+    pub(crate) saved_cursor: bool,
     pub(crate) insert: bool,
     pub(crate) newline: bool,
     pub(crate) keypad: bool,
@@ -176,7 +180,8 @@ impl Ledger {
 
     /// Insert mode or no autowrap: vt100 has neither.
     pub(crate) fn prints_carefully(&self) -> bool {
-        self.insert || self.mode(7) == Some(false)
+        // Asked for every run of text, so without a look through all modes.
+        self.insert || self.changed.contains(&7)
     }
 
     /// DECSTR: what a soft reset undoes.

@@ -24,6 +24,7 @@ mod viewer;
 pub(crate) mod tests;
 
 pub use history::{History, Row, plain};
+pub(crate) use model::clamp;
 pub use terminal::{Checkpoint, Terminal};
 pub use viewer::ViewerFilter;
 

@@ -91,15 +91,15 @@ impl Model {
     }
 }
 
-/// What `screen` would be after `bytes`: how state is read that vt100 keeps to itself (the other
-/// screen, the margins, the saved cursor).
+/// What `screen` would be after `bytes`: how state is read that vt100 keeps to itself (the other screen,
+/// the margins, the saved cursor). Copies all cells, so it is not for every turn.
 pub(crate) fn after(screen: &vt100::Screen, bytes: &[u8]) -> Option<vt100::Screen> {
     guarded(|| {
-        let (rows, cols) = screen.size();
-        let mut parser = vt100::Parser::new(rows, cols, 0);
-        *parser.screen_mut() = screen.clone();
+        let smallest = NonZeroU16::MIN;
+        let mut parser = vt100::Parser::new(smallest, smallest, 0);
+        let empty = std::mem::replace(parser.screen_mut(), screen.clone());
         parser.process(bytes);
-        parser.screen().clone()
+        std::mem::replace(parser.screen_mut(), empty)
     })
 }
 

@@ -26,7 +26,7 @@ pub(crate) fn repaint(screen: &vt100::Screen, ledger: &Ledger) -> Vec<u8> {
     // No half-painted picture where the terminal knows synchronised output.
     out.extend_from_slice(b"\x1b[?2026h");
     push_kitty(&ledger.kitty[0], &mut out);
-    out.extend(picture(screen, For::Viewer));
+    out.extend(picture(screen, ledger, For::Viewer));
     if ledger.alternate {
         // The alternate screen has a stack of its own, which the reset could not reach from the main one.
         out.extend_from_slice(b"\x1b[<99u");
@@ -95,103 +95,106 @@ fn clean(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).collect()
 }
 
-/// Both screens, with margins, saved cursors, cursor and attributes; nothing of the ledger.
-pub(crate) fn picture(screen: &vt100::Screen, whom: For) -> Vec<u8> {
+/// Both screens, with margins, saved cursors, cursor and attributes; no other modes.
+pub(crate) fn picture(screen: &vt100::Screen, ledger: &Ledger, whom: For) -> Vec<u8> {
+    let painter = Painter { ledger, whom };
     let mut out = Vec::new();
-    let enter: &[u8] = match whom {
-        For::Viewer => b"\x1b[?1049h",
-        For::Model => b"\x1b[?47h",
-    };
     if screen.alternate_screen() {
         if let Some(main) = after(screen, b"\x1b[?47l") {
-            // What ?1049l will bring the cursor back to is what ?1049h saves.
-            let cursor = match whom {
-                For::Viewer => Cursors::Saved,
-                For::Model => Cursors::Both,
-            };
-            layer(&main, whom, cursor, &mut out);
+            painter.contents(&main, &mut out);
+            painter.save_cursor(&main, &mut out);
+            match whom {
+                // What ?1049l will bring the cursor back to is what ?1049h saves.
+                For::Viewer => out.extend_from_slice(b"\x1b8"),
+                For::Model => painter.cursor(&main, &mut out),
+            }
         }
-        out.extend_from_slice(enter);
-        if whom == For::Viewer {
-            out.extend_from_slice(b"\x1b[r\x1b[?6l");
-        }
+        out.extend_from_slice(match whom {
+            For::Viewer => b"\x1b[?1049h\x1b[r\x1b[?6l",
+            For::Model => b"\x1b[?47h",
+        });
     }
-    layer(screen, whom, Cursors::Both, &mut out);
+    painter.contents(screen, &mut out);
+    painter.save_cursor(screen, &mut out);
+    painter.cursor(screen, &mut out);
     out
 }
 
-/// Which cursors a layer ends with.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Cursors {
-    /// The saved one, as the one in force.
-    Saved,
-    /// The saved one saved, and the one in force.
-    Both,
+struct Painter<'a> {
+    ledger: &'a Ledger,
+    whom: For,
 }
 
-fn layer(screen: &vt100::Screen, whom: For, cursors: Cursors, out: &mut Vec<u8>) {
-    contents(screen, whom, out);
-    // Before the margins: a cursor may have been saved outside of them.
-    if let Some(saved) = after(screen, b"\x1b8") {
-        place(&saved, screen, whom, 0, out);
-        if cursors == Cursors::Saved {
+impl Painter<'_> {
+    fn contents(&self, screen: &vt100::Screen, out: &mut Vec<u8>) {
+        if self.whom == For::Model {
+            let contents = guarded(|| screen.contents_formatted()).unwrap_or_default();
+            out.extend(contents.into_bytes());
             return;
         }
-        out.extend_from_slice(b"\x1b7\x1b[?6l");
-    }
-    let (rows, _) = screen.size();
-    let (top, bottom) = margins(screen);
-    if (top, bottom) != (0, rows.get() - 1) {
-        out.extend_from_slice(format!("\x1b[{};{}r", top + 1, bottom + 1).as_bytes());
-    }
-    place(screen, screen, whom, top, out);
-}
-
-fn contents(screen: &vt100::Screen, whom: For, out: &mut Vec<u8>) {
-    if whom == For::Model {
-        out.extend(guarded(|| screen.contents_formatted()).unwrap_or_default().into_bytes());
-        return;
-    }
-    let (rows, _) = screen.size();
-    out.extend_from_slice(b"\x1b[m\x1b[H\x1b[2J");
-    for row in 0..rows.get() {
-        let line = guarded(|| line_ansi(screen, row)).unwrap_or_default();
-        if !line.is_empty() {
-            out.extend_from_slice(format!("\x1b[{};1H", row + 1).as_bytes());
-            out.extend(line);
+        let (rows, _) = screen.size();
+        out.extend_from_slice(b"\x1b[m\x1b[H\x1b[2J");
+        for row in 0..rows.get() {
+            let line = guarded(|| line_ansi(screen, row)).unwrap_or_default();
+            if !line.is_empty() {
+                out.extend_from_slice(format!("\x1b[{};1H", row + 1).as_bytes());
+                out.extend(line);
+            }
         }
     }
-}
 
-/// Puts cursor, origin mode and attributes of `at` into force. `cells` is the screen as painted, `top` the
-/// top margin in force.
-fn place(at: &vt100::Screen, cells: &vt100::Screen, whom: For, top: u16, out: &mut Vec<u8>) {
-    let (row, col) = at.cursor_position();
-    let (_, cols) = cells.size();
-    let cols = cols.get();
-    let mut shown = row;
-    if origin(at) {
-        out.extend_from_slice(b"\x1b[?6h");
-        shown = row.saturating_sub(top);
-    }
-    let goto = |col: u16| match whom {
-        For::Viewer => format!("\x1b[{};{}H", shown + 1, col + 1).into_bytes(),
-        // vt100 takes these rows as they are, in origin mode too: also one outside of the margins.
-        For::Model => format!("\x1b[{}d\x1b[{}G", row + 1, col + 1).into_bytes(),
-    };
-    let last = (col >= cols).then(|| last_cell(cells, row)).flatten();
-    match last {
-        // Past the edge, about to wrap: drawing the last character again is the one way to get there. A
-        // cell that holds none looks the same with a blank in it.
-        Some((start, cell)) => {
-            out.extend(goto(start));
-            Look::of(cell).write(out);
-            let text = if cell.has_contents() { cell.contents() } else { " " };
-            out.extend_from_slice(text.as_bytes());
+    /// The saved cursor, saved. Before the margins are there: it may lie outside of them.
+    fn save_cursor(&self, screen: &vt100::Screen, out: &mut Vec<u8>) {
+        if !self.ledger.saved_cursor {
+            // None yet: the home position, as in any new terminal. Said also to a new model, as vt100's
+            // own painting may have saved one.
+            out.extend_from_slice(b"\x1b[1;1H\x1b[m\x1b7\x1b[?6l");
+        } else if let Some(saved) = after(screen, b"\x1b8") {
+            self.place(&saved, screen, 0, out);
+            out.extend_from_slice(b"\x1b7\x1b[?6l");
         }
-        None => out.extend(goto(col.min(cols - 1))),
     }
-    Look::current(at).write(out);
+
+    /// Margins, and the cursor in force.
+    fn cursor(&self, screen: &vt100::Screen, out: &mut Vec<u8>) {
+        let (rows, _) = screen.size();
+        let whole = (0, rows.get() - 1);
+        let (top, bottom) = if self.ledger.margins { margins(screen) } else { whole };
+        if (top, bottom) != whole {
+            out.extend_from_slice(format!("\x1b[{};{}r", top + 1, bottom + 1).as_bytes());
+        }
+        self.place(screen, screen, top, out);
+    }
+
+    /// Puts cursor, origin mode and attributes of `at` into force. `cells` is the screen as painted, `top`
+    /// the top margin in force.
+    fn place(&self, at: &vt100::Screen, cells: &vt100::Screen, top: u16, out: &mut Vec<u8>) {
+        let (row, col) = at.cursor_position();
+        let (_, cols) = cells.size();
+        let cols = cols.get();
+        let mut shown = row;
+        if self.ledger.margins && origin(at) {
+            out.extend_from_slice(b"\x1b[?6h");
+            shown = row.saturating_sub(top);
+        }
+        let goto = |col: u16| match self.whom {
+            For::Viewer => format!("\x1b[{};{}H", shown + 1, col + 1).into_bytes(),
+            // vt100 takes these rows as they are, in origin mode too: also one outside of the margins.
+            For::Model => format!("\x1b[{}d\x1b[{}G", row + 1, col + 1).into_bytes(),
+        };
+        match (col >= cols).then(|| last_cell(cells, row)).flatten() {
+            // Past the edge, about to wrap: drawing the last character again is the one way to get there. A
+            // cell that holds none looks the same with a blank in it.
+            Some((start, cell)) => {
+                out.extend(goto(start));
+                Look::of(cell).write(out);
+                let text = if cell.has_contents() { cell.contents() } else { " " };
+                out.extend_from_slice(text.as_bytes());
+            }
+            None => out.extend(goto(col.min(cols - 1))),
+        }
+        Look::current(at).write(out);
+    }
 }
 
 fn last_cell(screen: &vt100::Screen, row: u16) -> Option<(u16, &vt100::Cell)> {

@@ -139,23 +139,36 @@ impl Look {
             out.extend_from_slice(b"\x1b[m");
             return;
         }
-        let mut codes = String::from("\x1b[0");
+        out.extend_from_slice(b"\x1b[0");
         for code in self.modes.iter().filter(|code| **code != 0) {
-            codes += &format!(";{code}");
+            number(*code, out);
         }
-        codes += &colour(self.foreground, 30);
-        codes += &colour(self.background, 40);
-        codes.push('m');
-        out.extend_from_slice(codes.as_bytes());
+        colour(self.foreground, 30, out);
+        colour(self.background, 40, out);
+        out.push(b'm');
     }
 }
 
-fn colour(colour: vt100::Color, base: u8) -> String {
+fn colour(colour: vt100::Color, base: u8, out: &mut Vec<u8>) {
     match colour {
-        vt100::Color::Default => String::new(),
-        vt100::Color::Idx(n @ 0..8) => format!(";{}", base + n),
-        vt100::Color::Idx(n @ 8..16) => format!(";{}", base + 60 + n - 8),
-        vt100::Color::Idx(n) => format!(";{};5;{n}", base + 8),
-        vt100::Color::Rgb(r, g, b) => format!(";{};2;{r};{g};{b}", base + 8),
+        vt100::Color::Default => {}
+        vt100::Color::Idx(n @ 0..8) => number(base + n, out),
+        vt100::Color::Idx(n @ 8..16) => number(base + 60 + n - 8, out),
+        vt100::Color::Idx(n) => [base + 8, 5, n].iter().for_each(|n| number(*n, out)),
+        vt100::Color::Rgb(r, g, b) => {
+            [base + 8, 2, r, g, b].iter().for_each(|n| number(*n, out));
+        }
     }
+}
+
+/// A further parameter. By hand, as a screen may have a colour for each cell.
+fn number(n: u8, out: &mut Vec<u8>) {
+    out.push(b';');
+    if n >= 100 {
+        out.push(b'0' + n / 100);
+    }
+    if n >= 10 {
+        out.push(b'0' + n / 10 % 10);
+    }
+    out.push(b'0' + n % 10);
 }

@@ -4,7 +4,11 @@ use super::csi::Csi;
 
 /// Does vt100 read this SGR as it is meant? True for nearly all of them.
 pub(crate) fn sgr_is_plain(raw: &[u8]) -> bool {
-    !raw.contains(&b':') && !raw.windows(2).any(|pair| pair == b"58" || pair == b"21")
+    let mut before = 0;
+    raw.iter().all(|byte| {
+        let pair = (std::mem::replace(&mut before, *byte), *byte);
+        *byte != b':' && pair != (b'5', b'8') && pair != (b'2', b'1')
+    })
 }
 
 /// Writes an SGR without the parts that vt100 misreads: underline colour (58, whose numbers it takes
@@ -58,6 +62,17 @@ fn legacy_colour<'p>(what: u16, groups: &mut impl Iterator<Item = &'p [u16]>) ->
         }
         _ => None,
     }
+}
+
+/// Is this text without what vt100 leaves out: bytes that are no UTF-8, and U+FFFD itself?
+pub(crate) fn is_visible(text: &[u8]) -> bool {
+    text.is_ascii() || std::str::from_utf8(text).is_ok_and(|text| !text.contains('\u{fffd}'))
+}
+
+/// The text with a question mark for each U+FFFD: a real terminal shows it in one cell, and vt100, which
+/// shows nothing, would have all that follows in the line too far left.
+pub(crate) fn visible(text: &str) -> String {
+    text.replace('\u{fffd}', "?")
 }
 
 /// What the DEC line drawing set shows for `byte`.

@@ -235,7 +235,7 @@ impl Terminal {
             offset: self.scanner.offset(),
             rows,
             cols,
-            paint: paint::picture(self.state.model.screen(), For::Model),
+            paint: paint::picture(self.state.model.screen(), &self.state.ledger, For::Model),
             ledger: self.state.ledger.clone(),
             pending: pending.to_vec(),
             overlong,

@@ -298,6 +298,7 @@ fn what_vt100_misreads_is_put_right() {
     assert_eq!(lines(b"abcd\r\x1b[4hX\x1b[4lY"), ["XYbcd"]);
     assert_eq!(lines(b"\x1b[?7l0123456789012345678901234Z"), ["0123456789012345678Z"]);
     assert_eq!(lines(b"0123456789\x1b[Zx\x1b[2Zy"), ["y1234567x9"]);
+    assert_eq!(lines(b"a\xffb\xe2\x82c\xef\xbf\xbdd"), ["a?b?c?d"]);
     let mut full = vec!["x".repeat(20); 5];
     full.push("x".repeat(16));
     assert_eq!(lines(b"x\x1b[65535b"), full);
@@ -378,6 +379,10 @@ fn viewers_see_no_query_and_no_status_report() {
         "\x05",
         "\x1b]52;c;?\x07",
         "\x1b[?2048h",
+        "\x1b%@",
+        "\x1b[?1s",
+        "\x1b[1;5s",
+        "\x1b[1;1;2;2$z",
         "\x1b]1337;ReportCellSize\x07",
         "\x1b[?996n",
     ] {
@@ -455,5 +460,25 @@ fn random_bytes_and_tiny_screens_never_get_out() {
         terminal.resize(numbers.below(30) as u16, numbers.below(30) as u16);
         let _ = (terminal.contents(), terminal.repaint(), terminal.lines_ansi());
         let _ = Terminal::restore(&terminal.checkpoint());
+    }
+}
+
+#[test]
+fn long_runs_cut_into_pieces_are_no_different() {
+    let mut numbers = Numbers(7);
+    let mut bytes = Vec::new();
+    while bytes.len() < 300_000 {
+        bytes.extend_from_slice(&"漢字 é text ".repeat(numbers.below(900)).into_bytes());
+        bytes.extend(stream(&mut numbers));
+    }
+    let (whole, events) = fed(12, 40, &bytes);
+    assert_eq!(whole.panics(), 0, "choose another seed");
+    for size in [1, 7, 4095, 4097, 65_536] {
+        let (mut terminal, mut piecewise) = (Terminal::new(12, 40), Vec::new());
+        for piece in bytes.chunks(size) {
+            terminal.feed(piece, &mut piecewise);
+        }
+        assert_eq!(terminal.checkpoint(), whole.checkpoint(), "pieces of {size}");
+        assert!(joined(piecewise) == joined(events.clone()), "pieces of {size}");
     }
 }

@@ -59,6 +59,10 @@ impl Sink for Visible<'_> {
         if intermediates.is_empty() && matches!(last, b'Z' | b'\\') {
             return;
         }
+        // ESC % takes the viewer's terminal out of UTF-8.
+        if intermediates.first() == Some(&b'%') {
+            return;
+        }
         self.out.push(0x1b);
         self.out.extend_from_slice(intermediates);
         self.out.push(last);
@@ -114,10 +118,13 @@ impl Visible<'_> {
             }
             // Media copy prints on paper, and may report.
             (0 | b'?', 0, b'i') => false,
-            // Presentation state, rectangle checksums, locator: reports, one way or the other.
-            (_, b'$' | b'*' | b'\'' | b'"' | b'&', _) => {
-                matches!(csi.kind(), (0, b'$', b'r' | b't' | b'v' | b'x' | b'z' | b'{'))
-            }
+            // Saving and restoring modes behind the ledger's back.
+            (b'?', 0, b's' | b'r') => false,
+            // With parameters it sets left and right margins, which the screen here does not have.
+            (0, 0, b's') => !csi.has_params(),
+            // Presentation state, rectangles and their checksums, locator: some report, and none of the
+            // others is known to the screen here.
+            (_, b'$' | b'*' | b'\'' | b'"' | b'&', _) => false,
             (_, 0xff, _) => false,
             _ => true,
         }

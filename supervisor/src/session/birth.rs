@@ -37,6 +37,8 @@ struct Plan {
     args: Vec<OsString>,
     path: PathBuf,
     env: Env,
+    /// What the agent's program says of itself, where that was asked.
+    version: Option<String>,
     create: Create,
 }
 
@@ -52,6 +54,7 @@ pub async fn create(services: Services, caller: Caller, create: Create, to: Repl
         Ok(Err(error)) => return to.answer(Err(error)),
         Err(error) => return to.answer(Err(WireError::new(ErrorKind::Failed, error.to_string()))),
     };
+    let planned = with_version(planned).await;
     let seed = Uuid::new_v4().as_u64_pair().0;
     match services.registry.reserve(caller.clone(), key, seed).await {
         Ok(Reservation::New(reserved)) => {
@@ -68,6 +71,15 @@ pub async fn create(services: Services, caller: Caller, create: Create, to: Repl
         }
         Err(error) => to.answer(Err(error)),
     }
+}
+
+/// The version decides how some agents are told to ask.
+async fn with_version(mut plan: Plan) -> Plan {
+    if plan.cli == Cli::Claude && plan.mode == Mode::Ask {
+        let env = clean_env(&plan.env, &[]);
+        plan.version = program::version(&plan.program, &env, &plan.path).await;
+    }
+    plan
 }
 
 async fn abandon(services: &Services, id: &str) {
@@ -94,7 +106,7 @@ fn plan(create: Create, dsx: &Path) -> Result<Plan, WireError> {
     };
     let env: Env = create.env.iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
     let (cli, program, args) = choose(&create, &env, &path, dsx)?;
-    Ok(Plan { cli, mode, program, args, path, env, create })
+    Ok(Plan { cli, mode, program, args, path, env, version: None, create })
 }
 
 /// Which program: the one named, else the first agent on the caller's PATH, else the built-in demo.
@@ -157,7 +169,7 @@ fn spec(plan: &Plan, reserved: &Reserved, creator: &str, dir: &Path, now: u64) -
         creator: creator.to_owned(),
         depth: reserved.depth,
         conversation: (plan.cli == Cli::Claude).then(|| Uuid::new_v4().to_string()),
-        agent_version: None,
+        agent_version: plan.version.clone(),
         agent_home: agent_home(plan.cli, &plan.env),
         key: plan.create.key.clone(),
         dir: dir.to_string_lossy().into_owned(),

@@ -80,7 +80,7 @@ pub(super) fn build(services: Services, parts: Parts, reserved: Reserved) -> io:
         viewers: Viewers::default(),
         watches_output: false,
         looking: None,
-        awaited_end: None,
+        awaited_text: None,
         ended: None,
         kill: None,
         seen_hooks: SeenHooks::default(),

@@ -1,6 +1,6 @@
 //! What the program prints: from the log into the screen, and what is read out of it on the way.
 
-use dsx_core::adapter::{read_osc7501, shows_end};
+use dsx_core::adapter::{Drawn, drawn, read_osc7501};
 use dsx_core::{Evidence, Input, ScreenText, Source, Timer};
 use dsx_protocol::TurnId;
 use tokio::time::{Duration, Instant};
@@ -28,9 +28,10 @@ pub(super) struct Looking {
 impl Task {
     /// Folds what has come, one bounded piece; what is left rings the bell again.
     pub(super) async fn fold(&mut self) {
-        let before = self.terminal.offset();
+        let (before, size) = (self.terminal.offset(), self.terminal.size());
         let mut events = Vec::new();
         let after = advance(&mut self.terminal, &self.log, u64::MAX, Recording::Yes, &mut events);
+        self.show_new_size(size);
         if after == before {
             if self.output_ended() {
                 self.exited().await;
@@ -108,16 +109,15 @@ impl Task {
         }
     }
 
-    /// The typist goes on once the input box ends with what it typed.
+    /// The typist goes on once the input box holds what it typed.
     pub(super) fn tell_shown(&mut self) {
-        let Some((end, shown)) = self.awaited_end.take().filter(|(_, shown)| !shown.is_closed()) else {
+        let Some((text, shown)) = self.awaited_text.take().filter(|(_, shown)| !shown.is_closed()) else {
             return;
         };
-        if shows_end(self.core.spec().cli, &self.screen_text(), &end) {
+        match drawn(self.core.spec().cli, &self.screen_text(), &text) {
+            Drawn::NoBox | Drawn::NotYet => self.awaited_text = Some((text, shown)),
             // The typist may have stopped waiting just now.
-            let _ = shown.send(());
-        } else {
-            self.awaited_end = Some((end, shown));
+            done => drop(shown.send(done)),
         }
     }
 

@@ -173,7 +173,7 @@ impl Task {
             })?);
         }
         let busy = error(ErrorKind::Refused, format!("the input queue of session {} is full", self.id));
-        self.type_job(Job::Keys(bytes)).then_some(()).ok_or(busy)
+        self.type_job(Job::Keys { bytes, room: None }).then_some(()).ok_or(busy)
     }
 
     /// What is kept of the output from an offset on, in pieces, as far as the client's queue has room; it

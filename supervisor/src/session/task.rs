@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use dsx_core::adapter::Drawn;
 use dsx_core::{Exit, Input, RequestId, Session, WaiterId};
 use dsx_protocol::Summary;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
@@ -80,8 +81,8 @@ pub(super) struct Task {
     pub(super) viewers: Viewers,
     pub(super) watches_output: bool,
     pub(super) looking: Option<Looking>,
-    /// The end of a message that the typist waits to see in the input box.
-    pub(super) awaited_end: Option<(String, oneshot::Sender<()>)>,
+    /// A message that the typist waits to see in the input box.
+    pub(super) awaited_text: Option<(String, oneshot::Sender<Drawn>)>,
     /// The program has ended; its last output may still be on its way.
     pub(super) ended: Option<Exit>,
     pub(super) kill: Option<super::death::Killing>,
@@ -155,11 +156,12 @@ impl Task {
 
     pub(super) async fn typed(&mut self, typed: Typed) {
         let input = match typed {
-            Typed::Await { end, shown } => {
-                self.awaited_end = Some((end, shown));
+            Typed::Await { text, shown } => {
+                self.awaited_text = Some((text, shown));
                 self.tell_shown();
                 return;
             }
+            Typed::Mixed { turn } => Input::Mixed { turn },
             Typed::Submitting { turn } => {
                 self.typed_to = self.foreground_group();
                 Input::Submitting { turn }
@@ -197,10 +199,10 @@ impl Task {
             }
             Command::Hook { at, key, payload, to } => self.hook(at, &key, &payload, to).await,
             Command::Exited(exit) => self.program_ended(exit).await,
-            Command::Input(viewer, bytes) => self.viewer_typed(viewer, bytes),
+            Command::Input(viewer, bytes, room) => self.viewer_typed(viewer, bytes, room),
             Command::Resize(viewer, cols, rows) => self.viewer_resized(viewer, cols, rows),
             Command::Left(viewer) => self.viewer_left(viewer),
-            Command::Room(viewer) => self.repaint(viewer),
+            Command::Room(viewer) => self.viewer_has_room(viewer),
             Command::Attach { viewer, attach, to } => self.attach(viewer, &attach, to),
         }
     }

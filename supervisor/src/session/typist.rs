@@ -6,16 +6,17 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use dsx_core::adapter::{Script, Step};
+use dsx_core::adapter::{Drawn, Script, Step};
 use dsx_protocol::TurnId;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::warn;
 
 use crate::log::{Cursor, Phase};
 
 /// Things that may wait to be typed.
-const JOBS: usize = 256;
+pub(super) const JOBS: usize = 256;
 /// Query answers that may wait.
 const ANSWERS: usize = 256;
 /// How long a program may read nothing before a write is given up.
@@ -24,24 +25,35 @@ const STUCK: Duration = Duration::from_secs(30);
 /// Something to be typed.
 #[derive(Debug)]
 pub(super) enum Job {
-    Turn { turn: TurnId, script: Script },
+    Turn {
+        turn: TurnId,
+        script: Script,
+    },
     Press(Script),
-    Keys(Vec<u8>),
+    /// People's keys. `room` is given back once they are typed, which is what slows down who typed them.
+    Keys {
+        bytes: Vec<u8>,
+        room: Option<OwnedSemaphorePermit>,
+    },
 }
 
 /// What the writer tells the session's task.
 #[derive(Debug)]
 pub(super) enum Typed {
-    /// Tell when the input box ends with this text.
+    /// Tell when the input box holds this text, and whether it holds anything else.
     Await {
-        end: String,
-        shown: oneshot::Sender<()>,
+        text: String,
+        shown: oneshot::Sender<Drawn>,
     },
     /// Told before the submitting write, so that no answer to it can be read before it is known.
     Submitting {
         turn: TurnId,
     },
     Done {
+        turn: TurnId,
+    },
+    /// Not submitted: the input box holds something else as well.
+    Mixed {
         turn: TurnId,
     },
     Failed {
@@ -69,7 +81,7 @@ impl Typist {
         let (answers, answer_queue) = mpsc::channel(ANSWERS);
         let (told, typed) = mpsc::channel(JOBS);
         let master = super::tty::register(master)?;
-        let writer = Writer { master, cursor, output, answers: answer_queue, told };
+        let writer = Writer { master, stuck: false, cursor, output, answers: answer_queue, told };
         tokio::spawn(writer.run(job_queue));
         Ok((Self { jobs, answers }, typed))
     }
@@ -84,6 +96,18 @@ impl Typist {
     }
 }
 
+/// Why a script was not carried out to its end.
+enum Unsubmitted {
+    Mixed,
+    Io(io::Error),
+}
+
+impl From<io::Error> for Unsubmitted {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
 /// The name of a turn's delivery in the cursor.
 pub(super) fn delivery_id(turn: TurnId) -> [u8; 16] {
     u128::from(turn.0).to_le_bytes()
@@ -91,6 +115,8 @@ pub(super) fn delivery_id(turn: TurnId) -> [u8; 16] {
 
 struct Writer {
     master: AsyncFd<OwnedFd>,
+    /// The program left the last keys unread for too long.
+    stuck: bool,
     cursor: Cursor,
     output: watch::Receiver<u64>,
     answers: mpsc::Receiver<Vec<u8>>,
@@ -117,8 +143,9 @@ impl Writer {
                     Some(Job::Press(script)) => {
                         let _ = self.script(&script, None).await;
                     }
-                    Some(Job::Keys(bytes)) => {
-                        let _ = self.write(&bytes).await;
+                    Some(Job::Keys { bytes, room }) => {
+                        self.keys(&bytes).await;
+                        drop(room);
                     }
                 },
             }
@@ -129,20 +156,25 @@ impl Writer {
         self.cursor.begin(delivery_id(turn));
         match self.script(script, Some(turn)).await {
             Ok(()) => Typed::Done { turn },
-            Err(error) => {
+            Err(Unsubmitted::Mixed) => Typed::Mixed { turn },
+            Err(Unsubmitted::Io(error)) => {
                 let submitted = self.cursor.delivery().is_some_and(|d| d.phase > Phase::Typing);
                 Typed::Failed { turn, submitted, error: error.to_string() }
             }
         }
     }
 
-    async fn script(&mut self, script: &Script, turn: Option<TurnId>) -> io::Result<()> {
+    async fn script(&mut self, script: &Script, turn: Option<TurnId>) -> Result<(), Unsubmitted> {
         for step in &script.steps {
             match step {
                 Step::Write(bytes) => self.write(bytes).await?,
                 Step::Pause(ms) => sleep(Duration::from_millis(*ms)).await,
                 Step::Quiet { ms, max_ms } => self.quiet(*ms, *max_ms).await,
-                Step::Shown { end, max_ms } => self.shown(end, *max_ms).await,
+                Step::Shown { text, max_ms } => {
+                    if self.shown(text, *max_ms).await == Drawn::Mixed {
+                        return Err(Unsubmitted::Mixed);
+                    }
+                }
                 Step::Submit(bytes) => {
                     if let Some(turn) = turn {
                         self.cursor.submitting();
@@ -174,20 +206,41 @@ impl Writer {
         }
     }
 
-    async fn shown(&self, end: &str, max_ms: u64) {
+    /// What the input box shows of the message, at the latest after `max_ms`. What is not seen by then is
+    /// submitted all the same, and its confirmation shows what arrived.
+    async fn shown(&self, text: &str, max_ms: u64) -> Drawn {
         let (shown, seen) = oneshot::channel();
-        if self.told.send(Typed::Await { end: end.to_owned(), shown }).await.is_ok() {
-            // Not seen in time: it is submitted all the same, and its confirmation shows what arrived.
-            let _ = timeout(Duration::from_millis(max_ms), seen).await;
+        if self.told.send(Typed::Await { text: text.to_owned(), shown }).await.is_err() {
+            return Drawn::NotYet;
+        }
+        match timeout(Duration::from_millis(max_ms), seen).await {
+            Ok(Ok(drawn)) => drawn,
+            _ => Drawn::NotYet,
         }
     }
 
-    async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
+    /// A program that has let keys wait in vain gets the next ones only if it takes them at once: what was
+    /// typed meanwhile must not hold up everything else, 30 s a piece.
+    async fn keys(&mut self, bytes: &[u8]) {
+        let patience = if self.stuck { Duration::ZERO } else { STUCK };
+        self.stuck = self.write_within(bytes, patience).await.is_err();
+        if self.stuck {
+            warn!(bytes = bytes.len(), "keys were dropped: the program does not read");
+        }
+    }
+
+    async fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        self.write_within(bytes, STUCK).await
+    }
+
+    /// `patience` is for the first byte; a program that reads at all has the usual time for each more.
+    async fn write_within(&self, mut bytes: &[u8], mut patience: Duration) -> io::Result<()> {
         while !bytes.is_empty() {
-            let written = timeout(STUCK, self.write_some(bytes)).await.map_err(|_| {
+            let written = timeout(patience, self.write_some(bytes)).await.map_err(|_| {
                 io::Error::new(io::ErrorKind::TimedOut, "the program has read nothing for 30 s")
             })??;
             bytes = bytes.get(written..).unwrap_or_default();
+            patience = STUCK;
         }
         Ok(())
     }

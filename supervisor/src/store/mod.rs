@@ -3,6 +3,7 @@
 //! WAL with `synchronous=NORMAL`: what was committed survives `kill -9` of any process, not a power cut.
 //! Requests that queue up while one commits are committed together.
 
+mod look;
 mod open;
 mod schema;
 
@@ -14,7 +15,11 @@ use dsx_protocol::{Message, TurnId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::{mpsc, oneshot};
 
+pub use look::{Looked, look};
 pub use open::{OpenError, Opened};
+
+/// The database's name in the state directory.
+pub const FILE: &str = "dsx.db";
 
 /// Requests that may wait for the writer.
 const QUEUE: usize = 1_024;

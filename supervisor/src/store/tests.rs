@@ -36,8 +36,10 @@ fn turn(n: u64) -> Vec<Fact> {
             origin: Origin::Send,
             typed: None,
             command: false,
+            prompt: None,
+            behind: None,
         },
-        Fact::Ended { turn, outcome: Outcome::Ended, text: Some(text), error: None },
+        Fact::Ended { turn, outcome: Outcome::Ended, text: Some(text), error: None, shells: false },
     ]
 }
 
@@ -82,4 +84,17 @@ async fn a_damaged_database_is_set_aside_and_kept() {
     assert!(fs::read_to_string(&aside).unwrap().starts_with("this is no database"));
     assert!(aside.to_string_lossy().ends_with("corrupt-77"));
     assert!(store.load().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_dsx_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE);
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch("CREATE TABLE later (x); PRAGMA user_version = 99;").unwrap();
+    drop(connection);
+    let before = fs::read(&path).unwrap();
+    let error = Store::open(&path, 0).unwrap_err();
+    assert!(error.to_string().contains("newer dsx"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
 }

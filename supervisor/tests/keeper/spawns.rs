@@ -139,7 +139,12 @@ fn exits_are_told_as_they_were() {
         assert_eq!(client.order("exit", &session, ""), json!({"code": 0, "signal": null}));
         client.order("forget", &session, "");
     }
+    // Until it is forgotten its pid is its own: no signal can reach a stranger.
+    let pid = client.order("child", "code", "")["pid"].as_u64().unwrap();
+    let status = format!("/proc/{pid}/status");
+    assert!(fs::read_to_string(&status).unwrap().contains("State:\tZ"));
     client.order("forget", "code", "");
+    assert!(!fs::exists(&status).unwrap());
     assert_eq!(client.ask(&json!({"op": "forget", "session": "code"}))["error"], "NoSession");
 }
 

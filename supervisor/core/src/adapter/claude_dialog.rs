@@ -1,10 +1,14 @@
 //! What Claude's screen shows: dialogs by their labels, and the input box.
 
-use super::Script;
+use super::{Drawn, Script, Step, message_end};
 use crate::evidence::Dialog;
 use crate::input::ScreenText;
 
 const POINTER: char = '❯';
+/// Milliseconds between two keys, so that they are not read as a paste.
+const KEY_GAP_MS: u64 = 15;
+/// Keys beyond the lines that are shown: a tall box shows only its end.
+const SPARE_KEYS: usize = 2;
 
 /// A dialog with a highlighted option, one of which begins with Yes or No.
 pub(super) fn read_dialog(screen: &ScreenText) -> Option<Dialog> {
@@ -71,16 +75,36 @@ pub(super) fn read_composer(screen: &ScreenText) -> Option<String> {
     Some(text.join("\n").trim().to_owned())
 }
 
-/// Whether the input box ends with this text, however it is wrapped.
-pub(super) fn shows_end(screen: &ScreenText, end: &str) -> bool {
-    let squeeze = |text: &str| text.chars().filter(|c| !c.is_whitespace()).collect::<String>();
-    read_composer(screen).is_some_and(|text| squeeze(&text).ends_with(&squeeze(end)))
+/// How much of a message the input box shows. Blanks do not count (the box wraps), nor does what terminals
+/// and Claude draw in ways of their own.
+pub(super) fn drawn(screen: &ScreenText, text: &str) -> Drawn {
+    let Some(shown) = read_composer(screen) else { return Drawn::NoBox };
+    let (shown, text) = (squeezed(&shown), squeezed(text));
+    let end: String = squeezed(&message_end(&text));
+    // A long message is shown by its end (2.1.328) or with its middle folded (2.1.197).
+    let clipped = screen.lines.iter().any(|l| l.trim_start().starts_with('─') && l.contains("↑"))
+        && !shown.is_empty()
+        && text.ends_with(&shown);
+    let folded = shown.contains("[...Truncatedtext") && shown.ends_with(&end);
+    if shown == text || clipped || folded {
+        Drawn::Exactly
+    } else if shown.ends_with(&text) && !text.is_empty() {
+        Drawn::Mixed
+    } else {
+        Drawn::NotYet
+    }
 }
 
-/// One Ctrl-C empties a box of any length (observed, 2.1.197 and 2.1.328). On an empty box it would arm the
-/// exit: the box is read before each.
-pub(super) fn empty_composer() -> Script {
-    Script::write(&b"\x03"[..])
+fn squeezed(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric() || c.is_ascii_punctuation()).collect()
+}
+
+/// Each Ctrl-U, a write of its own, kills one drawn line; on an empty box it does nothing. (One Ctrl-C would
+/// empty the box, but a second one within a second or two ends the session, whatever the box holds.)
+pub(super) fn empty_composer(shown: &str) -> Script {
+    let press = [Step::Write(b"\x15".to_vec()), Step::Pause(KEY_GAP_MS)];
+    let lines = shown.lines().count() + SPARE_KEYS;
+    Script { steps: press.into_iter().cycle().take(2 * lines).collect() }
 }
 
 #[cfg(test)]
@@ -113,7 +137,10 @@ mod tests {
         assert_eq!(read_composer(&shown), Some(String::new()));
         let shown = screen("────────────────────\n❯ late 20 x\n  more\n────────────────────\n");
         assert_eq!(read_composer(&shown), Some("late 20 x\nmore".into()));
-        assert!(shows_end(&shown, "x mo re") && !shows_end(&shown, "late"));
+        assert_eq!(drawn(&shown, "late 20 x more"), Drawn::Exactly);
+        assert_eq!(drawn(&shown, "x more"), Drawn::Mixed);
+        assert_eq!(drawn(&shown, "late 20 x more to come"), Drawn::NotYet);
+        assert_eq!(drawn(&screen("nothing"), "x"), Drawn::NoBox);
         let mut hint = screen("────────────────────\n❯ Resend your message\n────────────────────\n");
         hint.solid[1] = "❯".to_owned();
         assert_eq!(read_composer(&hint), Some(String::new()));

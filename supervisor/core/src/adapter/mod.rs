@@ -12,7 +12,7 @@ mod osc7501;
 
 use dsx_protocol::{TurnId, WireError};
 
-pub use claude::{Launch, launch};
+pub use claude::{Launch, launch, version_number};
 pub use env::clean_env;
 pub use keys::{UnknownKey, key_bytes};
 pub(crate) use message::message_end;
@@ -34,13 +34,24 @@ pub enum Step {
         ms: u64,
         max_ms: u64,
     },
-    /// Until the input box ends with this text, `max_ms` at most: what is drawn has been taken.
+    /// Until the input box holds this text and nothing else, `max_ms` at most: what is drawn has been taken.
     Shown {
-        end: String,
+        text: String,
         max_ms: u64,
     },
     /// The write that submits. After a crash, whether it had begun decides everything.
     Submit(Vec<u8>),
+}
+
+/// How far a typed message is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drawn {
+    /// There is no input box to be seen.
+    NoBox,
+    NotYet,
+    Exactly,
+    /// Whole, but with something else in front of it.
+    Mixed,
 }
 
 /// What is typed, in order.
@@ -82,8 +93,8 @@ pub(crate) fn key(name: &str) -> Script {
 }
 
 /// Keys that empty an input box that is not empty.
-pub(crate) fn empty_composer() -> Script {
-    claude_dialog::empty_composer()
+pub(crate) fn empty_composer(shown: &str) -> Script {
+    claude_dialog::empty_composer(shown)
 }
 
 /// Ends a paste that a crash may have cut off.
@@ -91,12 +102,12 @@ pub(crate) fn end_paste() -> Script {
     Script::write(&b"\x1b[201~"[..])
 }
 
-/// Whether the agent's input box ends with this text.
+/// What the agent's input box shows of a message that was typed into it.
 #[must_use]
-pub fn shows_end(cli: Cli, screen: &ScreenText, end: &str) -> bool {
+pub fn drawn(cli: Cli, screen: &ScreenText, text: &str) -> Drawn {
     match cli {
-        Cli::Claude => claude_dialog::shows_end(screen, end),
-        Cli::Demo | Cli::Command => true,
+        Cli::Claude => claude_dialog::drawn(screen, text),
+        Cli::Demo | Cli::Command => Drawn::Exactly,
     }
 }
 
@@ -110,10 +121,6 @@ pub(crate) fn read_dialog(cli: Cli, screen: &ScreenText) -> Option<Dialog> {
         Cli::Claude => claude_dialog::read_dialog(screen),
         Cli::Demo | Cli::Command => None,
     }
-}
-
-pub(crate) fn shows_composer(cli: Cli, screen: &ScreenText) -> bool {
-    read_composer(cli, screen).is_some()
 }
 
 /// The text in the agent's input box; `None` where no box can be seen.
