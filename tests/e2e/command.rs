@@ -231,3 +231,52 @@ fn a_message_with_a_control_character_is_refused_for_a_command() {
     assert!(refused.stderr.contains("control") && refused.stderr.contains("dsx keys"), "{refused:?}");
     assert_eq!(settled(dsx.run(["wait", &id, "--json"]).expect_code(0))["turn"], serde_json::Value::Null);
 }
+
+#[test]
+fn a_shell_inside_a_wrapper_ends_its_turns_too() {
+    let home = Home::new();
+    let dsx = dsx(&home);
+    // The inner shell has a process group of its own, and takes the terminal for it.
+    let ready = fifo(&home, "ready");
+    let at_prompt = "PROMPT_COMMAND=unset PROMPT_COMMAND; echo x > ready";
+    let id = create(&dsx, &["--env", at_prompt, "--", "sh", "-c", "bash --norc --noprofile; exit 7"]);
+    heard(&ready);
+    assert_eq!(answer(&dsx, &id, "echo hi"), "hi");
+    let go = fifo(&home, "go");
+    dsx.run(["send", &id, "cat go"]).expect_code(0);
+    dsx.run(["wait", &id, "--timeout", "1.5"]).expect_code(124);
+    fs::write(&go, "it went\n").unwrap();
+    dsx.run(["wait", &id]).expect_code(0);
+    assert_eq!(last(&dsx, &id), "it went");
+    dsx.run(["send", &id, "exit"]).expect_code(0);
+    assert_eq!(settled(dsx.run(["wait", &id, "--json"]).expect_code(6))["exit_code"], 7);
+}
+
+#[test]
+fn a_line_that_the_terminal_would_cut_is_refused() {
+    let home = Home::new();
+    let dsx = dsx(&home);
+    let id = create(&dsx, &["--cols", "1000", "--", "cat"]);
+    let fits = "x".repeat(4095);
+    assert_eq!(answer(&dsx, &id, &fits), fits);
+    let refused = dsx.run(["send", &id, &"x".repeat(4096)]).expect_code(2);
+    assert!(refused.stderr.contains("4096") && refused.stderr.contains("4095"), "{refused:?}");
+    assert_eq!(dsx.json(["list"])[0]["turn"], "t1");
+    // A shell that edits its line itself takes it.
+    let bash = create(&dsx, &["--", "bash", "--norc", "--noprofile"]);
+    assert_eq!(answer(&dsx, &bash, "true"), "");
+    let long = "y".repeat(6000);
+    assert_eq!(answer(&dsx, &bash, &format!("echo {long}")), long);
+}
+
+#[test]
+fn of_very_much_output_the_end_is_kept_and_the_rest_is_said() {
+    let home = Home::new();
+    let dsx = dsx(&home);
+    let id = create(&dsx, &["--", "bash", "--norc", "--noprofile"]);
+    assert_eq!(answer(&dsx, &id, "true"), "");
+    let text = answer(&dsx, &id, "seq 300000");
+    let (note, rest) = text.split_once('\n').unwrap_or_else(|| panic!("{text:?}"));
+    assert!(note.contains("left out") && note.contains("dsx logs --raw"), "{note}");
+    assert!(rest.ends_with("299999\n300000"), "{}", &rest[rest.len() - 40..]);
+}

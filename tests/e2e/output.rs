@@ -117,7 +117,9 @@ fn the_screens_fields() {
     let shown = dsx.run(["screen", &id]).expect_code(0).stdout;
     assert_eq!(shown.lines().count(), 1, "{shown:?}");
     dsx.run(["screen", &id, "--ansi", "--json"]).expect_code(2);
-    let many = create(&dsx, &["--rows", "5", "--", "sh", "-c", "seq 20; exec cat"]);
+    let counted = fifo(&home, "counted");
+    let many = create(&dsx, &["--rows", "5", "--", "sh", "-c", "seq 20; echo x > counted; exec cat"]);
+    heard(&counted);
     assert_eq!(crate::job::answer(&dsx, &many, "last"), "last");
     let all = dsx.run(["screen", &many, "--history", "100"]).expect_code(0).stdout;
     let expected: String = (1..=20).map(|n| format!("{n}\n")).collect::<String>() + "last\nlast\n";

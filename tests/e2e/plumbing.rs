@@ -1,8 +1,9 @@
 //! The command as a part of a pipeline: closed pipes, full devices, help, completions.
 
 use dsx_tests::home::Home;
+use nix::sys::signal::Signal;
 
-use crate::job::{answer, create, dsx, shell};
+use crate::job::{answer, create, dsx, fifo, heard, shell};
 
 const VERBS: [&str; 18] = [
     "create",
@@ -135,4 +136,28 @@ fn completions_are_scripts_of_their_shells() {
     }
     shell(&dsx, "source <($DSX completions bash) && complete -p dsx").run().expect_code(0);
     assert!(!home.dsx_home().exists());
+}
+
+#[test]
+fn ctrl_c_is_130_wherever_it_comes() {
+    let home = Home::new();
+    let dsx = dsx(&home);
+    let bin = home.project().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    std::fs::write(bin.join("claude"), "#!/bin/sh\necho x > begun\nexec sleep 1000\n").unwrap();
+    std::fs::set_permissions(bin.join("claude"), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+        .unwrap();
+    let begun = fifo(&home, "begun");
+    let path = format!("{}:/usr/bin:/bin", bin.display());
+    for verb in [&["create"][..], &["run", "hi"], &["create", "--json"]] {
+        let call = dsx.call(verb).env("PATH", &path).spawn();
+        heard(&begun);
+        call.signal(Signal::SIGINT);
+        let told = call.wait().expect_code(130);
+        assert_eq!((told.stdout.as_str(), told.stderr.as_str()), ("", ""), "{verb:?}");
+    }
+    // What they asked for goes on.
+    let listed = dsx.json(["list"]);
+    let states: Vec<_> = listed.as_array().unwrap().iter().map(|s| s["status"].as_str().unwrap()).collect();
+    assert_eq!(states, ["starting"; 3]);
 }

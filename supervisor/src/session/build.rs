@@ -39,7 +39,6 @@ pub(super) fn build(services: Services, parts: Parts, reserved: Reserved) -> io:
     let pump_key = NEXT_PUMP_KEY.fetch_add(1, Ordering::Relaxed);
     let output = Arc::new(Notify::new());
     let (output_seen, seen) = watch::channel(0);
-    let spec = parts.core.spec().clone();
     let log = parts.log.reader();
     let (mut typist, mut typed) = (None, mpsc::channel(1).1);
     let mut pumped = Pumped { flow: None, eof: Arc::new(AtomicBool::new(false)) };
@@ -52,16 +51,7 @@ pub(super) fn build(services: Services, parts: Parts, reserved: Reserved) -> io:
         let added = services.pump.add(pump_key, master.try_clone()?, parts.log, at, on_event);
         pumped.flow = Some(added.map_err(io::Error::other)?);
     }
-    let alive = parts.core.durable().exit.is_none();
-    let sources = (alive && spec.cli != Cli::Command).then(|| {
-        let file = session_file(&spec, parts.pid);
-        let mailbox = reserved.handle.mailbox.downgrade();
-        let sources = Sources::start(spec.cli, services.watch.clone(), file, parts.tail, mailbox);
-        if let Some(path) = transcript_of(parts.core.durable()) {
-            sources.follow(&path);
-        }
-        sources
-    });
+    let sources = sources(&services, &parts.core, parts.pid, parts.tail, &reserved);
     Ok(Task {
         id: reserved.id,
         core: parts.core,
@@ -69,6 +59,7 @@ pub(super) fn build(services: Services, parts: Parts, reserved: Reserved) -> io:
         log,
         cursor: parts.cursor,
         master: parts.master,
+        typed_to: None,
         typist,
         typed,
         output,
@@ -95,6 +86,26 @@ pub(super) fn build(services: Services, parts: Parts, reserved: Reserved) -> io:
         seen_hooks: SeenHooks::default(),
         over: false,
     })
+}
+
+/// What the agent writes down is read for as long as it lives.
+fn sources(
+    services: &Services,
+    core: &Session,
+    pid: Option<u32>,
+    tail: Option<Tail>,
+    reserved: &Reserved,
+) -> Option<Sources> {
+    let (spec, durable) = (core.spec(), core.durable());
+    if durable.exit.is_some() || spec.cli == Cli::Command {
+        return None;
+    }
+    let mailbox = reserved.handle.mailbox.downgrade();
+    let sources = Sources::start(spec.cli, services.watch.clone(), session_file(spec, pid), tail, mailbox);
+    if let Some(path) = transcript_of(durable) {
+        sources.follow(&path);
+    }
+    Some(sources)
 }
 
 /// The pump only rings; the task looks for itself.
@@ -141,6 +152,8 @@ pub(super) struct ReadBack {
 
 /// Opens the log where the last supervisor left it and folds the screen up to where it had folded.
 pub(super) fn read_back(dir: &Path) -> Result<ReadBack, crate::log::LogError> {
+    // One that was removed loses the session its output, not its life. What is in the way is told by what follows.
+    let _ = crate::files::make_private_dir(dir);
     let cursor = Cursor::open(dir)?;
     let processed = cursor.processed();
     let (rows, cols) = (super::birth::ROWS, super::birth::COLS);

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dsx_core::adapter::{key_bytes, read_hook};
-use dsx_core::{Input, RequestId, SendRequest, Source, Until, WaiterId};
+use dsx_core::{Cli, Input, RequestId, SendRequest, Source, Until, WaiterId};
 use dsx_protocol::{
     Created, ErrorKind, Event, Keys, LastMessage, LogChunk, Logs, Messages, Reply, Request, Screen,
     ScreenReply, Settled, Wait, WireError,
@@ -29,6 +29,9 @@ impl Task {
     pub(super) async fn request(&mut self, request: Request, to: ReplyTo) {
         match request {
             Request::Send(send) => {
+                if let Err(error) = self.fits_the_line(&send.text) {
+                    return to.answer(Err(error));
+                }
                 let send =
                     SendRequest { text: send.text, key: send.key, queue: send.queue, command: send.command };
                 let request = self.owe(to);
@@ -50,6 +53,21 @@ impl Task {
                 to.answer(Err(WireError::new(ErrorKind::Usage, what)));
             }
         }
+    }
+
+    /// What the terminal would cut off is refused before it is typed.
+    fn fits_the_line(&self, text: &str) -> Result<(), WireError> {
+        let longest = text.lines().map(str::len).max().unwrap_or(0);
+        let free = self.core.spec().cli == Cli::Command && self.core.durable().running().is_none();
+        let cuts = self.master.as_ref().is_some_and(super::tty::edits_lines);
+        if !free || !cuts || longest <= super::tty::LINE {
+            return Ok(());
+        }
+        let limit = super::tty::LINE;
+        let what = format!("a line of the message has {longest} bytes, the program's terminal takes {limit}");
+        Err(WireError::new(ErrorKind::Usage, what)
+            .hint("break the line, or put the text into a file and send its name")
+            .session(&self.id))
     }
 
     /// Notes whom the core's reply is for.

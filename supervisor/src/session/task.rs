@@ -56,6 +56,8 @@ pub(super) struct Task {
     pub(super) cursor: Cursor,
     /// A handle on the PTY, for what only the kernel knows of it.
     pub(super) master: Option<OwnedFd>,
+    /// The process group that had the terminal when the running turn was typed.
+    pub(super) typed_to: Option<u32>,
     pub(super) typist: Option<Typist>,
     pub(super) typed: mpsc::Receiver<Typed>,
     /// Rung by the pump.
@@ -153,18 +155,21 @@ impl Task {
     }
 
     pub(super) async fn typed(&mut self, typed: Typed) {
-        self.input(match typed {
+        let input = match typed {
             Typed::Await { text, shown } => {
                 self.awaited_text = Some((text, shown));
                 self.tell_shown();
                 return;
             }
             Typed::Mixed { turn } => Input::Mixed { turn },
-            Typed::Submitting { turn } => Input::Submitting { turn },
+            Typed::Submitting { turn } => {
+                self.typed_to = self.foreground_group();
+                Input::Submitting { turn }
+            }
             Typed::Done { turn } => Input::Typed { turn },
             Typed::Failed { turn, submitted, error } => Input::TypeFailed { turn, submitted, error },
-        })
-        .await;
+        };
+        self.input(input).await;
     }
 
     async fn due(&mut self) {

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer};
+use rustix::termios::LocalModes;
 use tokio::io::unix::AsyncFd;
 
 /// Registers the master, which must be non-blocking.
@@ -20,6 +21,14 @@ pub(super) fn unread(master: impl AsFd) -> io::Result<u64> {
     let other_side = ioctl_tiocgptpeer(master, flags)?;
     Ok(rustix::io::ioctl_fionread(other_side)?)
 }
+
+/// Whether the kernel edits lines for the program. It cuts a longer one than [`LINE`] off without a word.
+pub(super) fn edits_lines(master: impl AsFd) -> bool {
+    rustix::termios::tcgetattr(master).is_ok_and(|t| t.local_modes.contains(LocalModes::ICANON))
+}
+
+/// Bytes of one line that the kernel hands to a program, its newline not counted (N_TTY_BUF_SIZE).
+pub(super) const LINE: usize = 4_095;
 
 #[cfg(test)]
 mod tests {
