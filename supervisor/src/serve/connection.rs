@@ -118,7 +118,8 @@ impl Connection {
                 "dsx {} speaks protocol {} to {}, the supervisor (dsx {}) speaks {} to {}",
                 theirs.version, theirs.min, theirs.max, ours.version, ours.min, ours.max
             );
-            let error = WireError::new(ErrorKind::Unavailable, what).hint("run 'dsx supervisor restart'");
+            let hint = "stop the supervisor with the dsx that started it ('dsx supervisor stop')";
+            let error = WireError::new(ErrorKind::Unavailable, what).hint(hint);
             self.refuse(0, error);
             return false;
         }
