@@ -196,6 +196,10 @@ impl Connection {
             }
             other => {
                 let handle = self.find(session_of(&other)).await?;
+                if handle.is_orphan() && matches!(other, Request::Kill(_)) {
+                    to.answer(crate::session::bury(&self.services, &handle).await);
+                    return Ok(());
+                }
                 handle.put(Command::Request(other, to))
             }
         }
