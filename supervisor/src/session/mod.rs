@@ -32,6 +32,7 @@ use crate::serve::ReplyTo;
 
 pub(crate) use birth::core_exit;
 pub use birth::{Adopted, adopt, create};
+pub use death::bury;
 pub use task::Services;
 
 /// Commands that may wait for a session; one more is refused, nobody waits for a place.
@@ -74,6 +75,9 @@ pub enum Command {
     },
 }
 
+/// The status of what nothing is known of.
+pub(crate) const UNKNOWN: &str = "unknown";
+
 /// How the rest of the supervisor reaches a session.
 #[derive(Debug, Clone)]
 pub struct SessionHandle {
@@ -88,6 +92,12 @@ impl SessionHandle {
     #[must_use]
     pub fn new(id: String, mailbox: mpsc::Sender<Command>, summary: watch::Receiver<Summary>) -> Self {
         Self { id, mailbox, summary, typing: Arc::new(Semaphore::new(TYPING)) }
+    }
+
+    /// It could not be taken over: nobody reads its mailbox, and what it is now is not known.
+    #[must_use]
+    pub fn is_orphan(&self) -> bool {
+        self.mailbox.is_closed() && self.summary.borrow().status == UNKNOWN
     }
 
     /// Puts a command into the mailbox, waiting for a place: for what must arrive, from whoever may wait. A
