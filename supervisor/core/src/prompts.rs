@@ -11,6 +11,8 @@ use crate::spec::{Cli, Mode};
 
 /// How long the screen must be quiet before it is read at start-up.
 const START_QUIET_MS: u64 = 120;
+/// How long a dialog may take to be drawn after the status record told of it.
+const DRAWN_MS: u64 = 6_000;
 /// How long a key may take to change a dialog.
 const DIALOG_MS: u64 = 1_500;
 /// Keys dsx presses at most to settle the dialogs of one start.
@@ -100,15 +102,21 @@ impl Session {
         }
         if let Some(dialog) = adapter::read_dialog(self.durable.spec.cli, screen) {
             self.start_dialog(now, &dialog, out);
-        } else if let Some((at, asked)) = self
-            .live
-            .start_asked
-            .take_if(|(at, _)| now.ms >= *at + DIALOG_MS && self.durable.prompts.is_empty())
-        {
-            // Drawn by now, and not in a shape that is known: what the status record says has to do.
-            self.open_prompt(now, at, asked, out);
+        } else if let Some((at, asked)) = self.live.start_asked.clone() {
+            self.unread_dialog(now, at, asked, out);
         }
         self.look_at_start(true, out);
+    }
+
+    /// The status record tells of a dialog that cannot be read: it may not be drawn yet, or not in a shape that
+    /// is known, and then what the record says has to do.
+    fn unread_dialog(&mut self, now: Now, at: u64, asked: Asked, out: &mut Vec<Effect>) {
+        if now.ms < at + DRAWN_MS {
+            out.push(Effect::Arm { timer: Timer::Dialog, after_ms: DIALOG_MS });
+        } else if self.durable.prompts.is_empty() {
+            self.live.start_asked = None;
+            self.open_prompt(now, at, asked, out);
+        }
     }
 
     /// The key that was pressed has changed nothing: the dialog may not have been listening yet.

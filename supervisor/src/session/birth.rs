@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use dsx_core::adapter::{clean_env, launch};
 use dsx_core::{Caller, Cli, Durable, Fact, Input, Mode, Session, Spec};
-use dsx_protocol::{Create, ErrorKind, WireError};
+use dsx_protocol::{Create, ErrorKind, Summary, WireError};
 use uuid::Uuid;
 
 use super::build::{Parts, build, session_file, transcript_of};
@@ -293,7 +293,15 @@ pub async fn adopt(services: Services, adopted: Adopted) -> Result<(), WireError
         let dir = dir.clone();
         tokio::task::spawn_blocking(move || super::build::read_back(&dir)).await
     };
-    let read = read.map_err(|e| failed(&e))?.map_err(|e| failed(&e))?;
+    let read = match read.map_err(|e| failed(&e)).and_then(|read| read.map_err(|e| failed(&e))) {
+        Ok(read) => read,
+        Err(error) => {
+            // It is listed as what it was, of which nothing is known now.
+            let summary = Session::restore(durable).summary();
+            reserved.summary.send_replace(Summary { status: "unknown".to_owned(), ..summary });
+            return Err(error);
+        }
+    };
     let master: Option<OwnedFd> = child.and_then(|c| c.master);
     let already_over = durable.exit.is_some();
     let process = durable.pid.or(pid.map(|(pid, _)| pid)).filter(|_| !already_over);

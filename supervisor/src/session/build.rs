@@ -152,6 +152,8 @@ pub(super) struct ReadBack {
 
 /// Opens the log where the last supervisor left it and folds the screen up to where it had folded.
 pub(super) fn read_back(dir: &Path) -> Result<ReadBack, crate::log::LogError> {
+    // One that was removed loses the session its output, not its life. What is in the way is told by what follows.
+    let _ = crate::files::make_private_dir(dir);
     let cursor = Cursor::open(dir)?;
     let processed = cursor.processed();
     let (rows, cols) = (super::birth::ROWS, super::birth::COLS);
