@@ -72,6 +72,7 @@ pub enum AgentEv {
     Goes(usize, u32),
     Answered(usize, u32),
     Stopped(usize, u32, u32),
+    Failed(usize, u32),
     /// The sub-agents of a job report back.
     Back(usize),
     ShellEnds,
@@ -91,6 +92,8 @@ pub struct Agent {
     pub held: Vec<usize>,
     /// The jobs for which sub-agents work.
     pub pending: Vec<usize>,
+    /// It works on a report of background work.
+    reports: bool,
     pub shells: u32,
     /// A start-up dialog and the option that is highlighted.
     pub dialog: Option<usize>,
@@ -102,6 +105,8 @@ pub struct Agent {
     pub epoch: u32,
     pub own_foreground: bool,
     pub humans: u32,
+    /// A person's message has waited behind a job: which of its turns is whose is not told by anybody.
+    pub typed_ahead: bool,
 }
 
 impl Default for Agent {
@@ -115,6 +120,7 @@ impl Default for Agent {
             waiting: Vec::new(),
             held: Vec::new(),
             pending: Vec::new(),
+            reports: false,
             shells: 0,
             dialog: None,
             output: 0,
@@ -124,6 +130,7 @@ impl Default for Agent {
             epoch: 0,
             own_foreground: true,
             humans: 0,
+            typed_ahead: false,
         }
     }
 }
@@ -154,7 +161,8 @@ impl World {
             AgentEv::ShellEnds => self.shell_ends(),
             AgentEv::Prints(job) => self.program_prints(job),
             AgentEv::Stopped(job, agents, epoch) if self.agent.epoch == epoch => self.stopped(job, agents),
-            AgentEv::Goes(..) | AgentEv::Answered(..) | AgentEv::Stopped(..) => {}
+            AgentEv::Failed(job, epoch) if self.agent.epoch == epoch => self.failed(job),
+            AgentEv::Goes(..) | AgentEv::Answered(..) | AgentEv::Stopped(..) | AgentEv::Failed(..) => {}
         }
         Ok(())
     }
@@ -188,6 +196,10 @@ impl World {
             "\x15" | "\x1b[201~\x15" => self.set_inbox(String::new(), Vec::new()),
             "\x1b[201~" => {}
             "\x03" => self.set_inbox(String::new(), Vec::new()),
+            _ if text.len() > 1 && text.ends_with('\r') => {
+                self.agent_reads(text.trim_end_matches('\r').as_bytes(), by)?;
+                return self.enter();
+            }
             _ if matches!(self.agent.state, State::Asking(_)) => {}
             _ => {
                 let pasted = text.replace("\x1b[200~", "").replace("\x1b[201~", "");
@@ -277,6 +289,7 @@ impl World {
                 let prompt = Some(self.agent.jobs[job].prompt.clone());
                 self.say(Src::Hook, Evidence::Submitted { text, prompt, origin_agent: false });
                 self.agent.waiting.push(message);
+                self.agent.typed_ahead |= by == By::Human;
             }
             _ => self.begin(vec![message]),
         }
@@ -428,9 +441,16 @@ impl World {
         self.agent.jobs[job].answer = None;
         let prompt = Some(self.agent.jobs[job].prompt.clone());
         let failed = |prompt| Evidence::Failed { error: format!("error of job {job}"), text: None, prompt };
-        self.say(Src::Hook, failed(prompt));
+        let heard = self.say(Src::Hook, failed(prompt));
         self.say(Src::Transcript, failed(None));
         self.over(job, End::Failed);
+        self.agent.jobs[job].stopping = true;
+        let epoch = self.agent.epoch;
+        self.plan_at(heard, Ev::Agent(AgentEv::Failed(job, epoch)));
+    }
+
+    /// The hooks of its failure have returned.
+    fn failed(&mut self, job: usize) {
         self.rests(Rest::Error(Some(format!("error of job {job}"))));
     }
 
@@ -468,6 +488,12 @@ impl World {
 
     fn over(&mut self, job: usize, end: End) {
         let now = self.now;
+        if self.agent.reports && end != End::Done {
+            self.agent.reports = false;
+            for held in std::mem::take(&mut self.agent.held) {
+                self.over(held, end);
+            }
+        }
         self.agent.held.retain(|held| *held != job);
         let ended = &mut self.agent.jobs[job];
         ended.end = Some(end);
@@ -478,6 +504,7 @@ impl World {
     fn rests(&mut self, rest: Rest) {
         note!(self, "agent: rests, {rest:?}");
         self.set_state(State::Idle);
+        self.agent.reports = false;
         let background = self.agent.shells > 0 || !self.agent.pending.is_empty();
         if !background {
             self.say(Src::Osc, Evidence::Rest(rest));
@@ -520,6 +547,11 @@ impl World {
         };
         let prompt = format!("a{job}.{}", self.agent.jobs[job].stops);
         self.agent.jobs[job].prompt.clone_from(&prompt);
+        // It speaks for all that is held open.
+        if !self.agent.held.contains(&job) {
+            self.agent.held.push(job);
+        }
+        self.agent.reports = true;
         self.set_state(State::Working(job));
         let submitted = Evidence::Submitted { text, prompt: Some(prompt), origin_agent: true };
         self.say(Src::Hook, submitted.clone());

@@ -124,11 +124,12 @@ impl World {
 
     /// What people typed ahead, one after another, begins as one.
     fn typed_together(&self, text: &str) -> Option<Vec<usize>> {
-        let of = |job: &crate::agent::Job| {
-            let all = job.messages.iter().map(|m| self.agent.messages[*m].text.as_str());
-            all.collect::<Vec<_>>().join("\n") == text
+        let is_one = |job: &crate::agent::Job, line: &str| {
+            job.messages.iter().any(|m| self.agent.messages[*m].text == line)
         };
-        self.agent.jobs.iter().find(|j| of(j)).map(|j| j.messages.clone())
+        let job = self.agent.jobs.iter().find(|job| text.split('\n').all(|line| is_one(job, line)))?;
+        let people = |m: &&usize| self.agent.messages[**m].by == By::Human;
+        Some(job.messages.iter().filter(people).copied().collect())
     }
 
     /// Whether dsx has a turn for it that may still be told of.
@@ -152,6 +153,10 @@ impl World {
         if self.low_confidence(turn) {
             return Ok(());
         }
+        let origin = self.shadow()?.turn(turn).map(|t| t.origin);
+        if origin != Some(Origin::Send) && self.agent.typed_ahead {
+            return self.check_loosely(turn, text);
+        }
         let job = self.message_of(turn).and_then(|m| self.agent.messages[m].job);
         let Some(job) = job else { return Err(format!("{turn} is {outcome:?} before the agent began it")) };
         let truth = &self.agent.jobs[job];
@@ -173,6 +178,18 @@ impl World {
             note!(self, "VAGUE {turn} {outcome:?} truly {end:?}");
         }
         Ok(())
+    }
+
+    /// A turn of a person's, after some were typed ahead: its text is never that of a turn dsx sent.
+    fn check_loosely(&self, turn: TurnId, text: Option<&str>) -> Step {
+        let sent = |m: &usize| matches!(self.agent.messages[*m].by, By::Dsx(t) if !self.is_command(t));
+        let stolen = self.agent.jobs.iter().any(|job| {
+            text.is_some() && job.answer.as_deref() == text && job.messages.iter().all(|m| sent(m))
+        });
+        match stolen {
+            true => Err(format!("{turn} has the answer {text:?} of a turn that dsx sent")),
+            false => Ok(()),
+        }
     }
 
     fn check_lost(&mut self, turn: TurnId) -> Step {

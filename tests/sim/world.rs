@@ -345,7 +345,11 @@ impl World {
             return self.human_keys(vec![text.into_bytes()]);
         }
         note!(self, "a human types {text:?}");
-        self.human_keys(vec![text.into_bytes(), b"\r".to_vec()])
+        if self.plan.cli == dsx_core::Cli::Claude {
+            self.human_keys(vec![text.into_bytes(), b"\r".to_vec()])
+        } else {
+            self.human_keys(vec![format!("{text}\r").into_bytes()])
+        }
     }
 
     /// Evidence of no consequence, which may come at any time.

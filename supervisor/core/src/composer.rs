@@ -37,7 +37,7 @@ impl Composer {
     pub(crate) fn restored(durable: &Durable) -> Self {
         match durable.spec.cli {
             _ if durable.box_doubtful => Self::Doubtful { tries: 0 },
-            Cli::Claude if durable.ready => Self::Touched,
+            Cli::Claude if durable.pid.is_some() => Self::Touched,
             Cli::Claude | Cli::Demo | Cli::Command => Self::Clean,
         }
     }

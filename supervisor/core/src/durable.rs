@@ -57,6 +57,8 @@ pub struct Turn {
     pub prompts: Vec<String>,
     /// The agent's own id for work that was under way when it took the message.
     pub behind: Option<String>,
+    /// While it was being handed over the agent took something else, under this id of its own.
+    pub ahead: Option<Option<String>>,
     /// When the agent took it, by its own evidence.
     pub taken_at: u64,
     /// How it ended, as the agent told it so far.
@@ -225,6 +227,7 @@ impl Durable {
             Fact::Delivering { .. }
             | Fact::Withdrawn { .. }
             | Fact::Confirmed { .. }
+            | Fact::Ahead { .. }
             | Fact::Known { .. }
             | Fact::Told { .. }
             | Fact::Ended { .. } => self.apply_to_turn(at, fact),
@@ -255,8 +258,13 @@ impl Durable {
                     t.behind.clone_from(behind);
                 });
             }
+            Fact::Ahead { turn, prompt } => {
+                self.words = true;
+                self.change(*turn, |t| t.ahead = Some(prompt.clone()));
+            }
             Fact::Known { turn, prompt, goes_on, as_of } => self.change(*turn, |t| {
                 t.know(prompt.as_ref());
+                t.taken_at = t.taken_at.max(*as_of);
                 if *goes_on {
                     t.told = None;
                     t.told_at = *as_of;
@@ -270,8 +278,8 @@ impl Durable {
                 });
             }
             Fact::Ended { turn, outcome, text, error, shells } => {
-                // Nothing shows whether the agent took a command of its own, or what it opened for it.
-                let left = |t: &Turn| t.command || matches!(outcome, Outcome::Interrupted | Outcome::Lost);
+                // Where nothing tells how it ended, it may have been interrupted, or not been taken at all.
+                let left = |t: &Turn| t.told.is_none() || *outcome != Outcome::Ended;
                 let typed = self.turn(*turn).filter(|t| t.state != TurnState::Queued);
                 self.box_doubtful |= typed.is_some_and(left);
                 self.shells = *shells;
@@ -290,8 +298,11 @@ impl Durable {
     }
 
     fn queue(&mut self, at: u64, fact: &Fact) {
-        let Fact::Queued { turn, text, origin, typed, command, prompt, behind, .. } = fact else { return };
+        let Fact::Queued { turn, text, origin, typed, command, prompt, behind, as_of, .. } = fact else {
+            return;
+        };
         let foreign = *origin != Origin::Send;
+        self.words |= *as_of > 0;
         self.next_turn = self.next_turn.max(turn.0 + 1);
         let mut turn = Turn {
             id: *turn,
@@ -309,7 +320,8 @@ impl Durable {
             error: None,
             prompts: Vec::new(),
             behind: behind.clone(),
-            taken_at: 0,
+            ahead: None,
+            taken_at: *as_of,
             told: None,
             told_at: 0,
         };

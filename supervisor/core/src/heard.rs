@@ -29,7 +29,7 @@ pub(crate) struct Taken {
 }
 
 /// Whether a message is this turn's. What people typed ahead is one turn of several messages.
-fn is_of(turn: &Turn, text: &str) -> bool {
+pub(crate) fn is_of(turn: &Turn, text: &str) -> bool {
     adapter::holds(text, turn.as_typed())
         || (turn.origin == Origin::Typed && adapter::holds(turn.as_typed(), text))
 }
@@ -107,15 +107,14 @@ impl Session {
         if waits || self.live.typed_ahead.is_empty() {
             return;
         }
-        let (source, at) = match (&self.live.file, &self.durable.osc) {
-            (Some((Said::Busy, at)), _) => (Source::SessionFile, *at),
-            (None, Some((Reported::Working, at))) if !self.live.shells_linger => (Source::Osc7501, *at),
-            _ => return,
-        };
         // Work that began before that turn's end was its own.
-        if at >= self.live.ahead_since {
+        let since = self.live.ahead_since;
+        let file = matches!(self.live.file, Some((Said::Busy, at)) if at >= since);
+        let osc = matches!(self.durable.osc, Some((Reported::Working, at)) if at >= since);
+        if file || (osc && !self.live.shells_linger) {
             let text = std::mem::take(&mut self.live.typed_ahead).join("\n");
-            self.foreign_turn(now, Taken { source, at, text, prompt: None, origin_agent: false }, out);
+            let (source, at, prompt, origin_agent) = (Source::Dsx, since, None, false);
+            self.foreign_turn(now, Taken { source, at, text, prompt, origin_agent }, false, out);
         }
     }
 
@@ -132,7 +131,7 @@ impl Session {
             Source::SessionFile if at >= p.since => p.file_rest = Some(at),
             _ => {}
         }
-        if p.ahead.is_some() {
+        if self.durable.running().is_some_and(|t| t.ahead.is_some()) {
             self.expect_soon(out);
         }
     }
@@ -152,9 +151,7 @@ impl Session {
             }
             Source::SessionFile => {
                 let was = matches!(self.live.file, Some((Said::Blocked, _)));
-                if self.live.file.as_ref().is_none_or(|(last, _)| *last != said) {
-                    self.live.file = Some((said, at));
-                }
+                self.live.file = Some((said, at));
                 was
             }
             _ => return,
@@ -166,7 +163,9 @@ impl Session {
     }
 
     pub(crate) fn heard(&self) -> Heard {
-        Heard { osc: self.durable.osc.is_some(), file: self.live.file.is_some() }
+        // For shells the record says `working` whatever the agent does: it tells nothing then.
+        let lingers = self.live.shells_linger && matches!(self.durable.osc, Some((Reported::Working, _)));
+        Heard { osc: self.durable.osc.is_some() && !lingers, file: self.live.file.is_some() }
     }
 
     /// The agent says how its work ended. Whether the turn is over is for [`crate::verdict`].
@@ -202,10 +201,14 @@ impl Session {
             (_, how) => how,
         };
         if let Some(prompt) = learnt {
-            self.fact(now, Fact::Known { turn: id, prompt: Some(prompt), goes_on: false, as_of: at }, out);
+            self.fact(now, Fact::Known { turn: id, prompt: Some(prompt), goes_on: false, as_of: 0 }, out);
         }
         if self.durable.turn(id).is_some_and(|t| t.told.as_ref() != Some(&how)) {
-            self.fact(now, Fact::Told { turn: id, how, as_of: at }, out);
+            self.fact(now, Fact::Told { turn: id, how: how.clone(), as_of: at }, out);
+        }
+        if matches!(how, Told::Stopped { agents: 1.., .. }) {
+            // What was typed ahead begins now, beside the sub-agents.
+            self.live.typed_ahead.clear();
         }
         self.close_prompts(now, at, "the agent stopped", out);
     }
@@ -217,7 +220,9 @@ impl Session {
             return false;
         }
         match (source, prompt, turn.prompts.last()) {
-            (Source::Transcript, ..) => p.in_transcript,
+            // In the same millisecond only the order of its lines tells which is whose.
+            (Source::Transcript, ..) if p.past_transcript => false,
+            (Source::Transcript, ..) => p.in_transcript || (p.was_taken && at > p.taken_at),
             (_, Some(said), Some(ours)) => said == ours,
             // It was put behind work that was under way, and that work's end is not its own.
             (_, Some(said), None) if turn.behind.as_ref() == Some(said) => p.in_transcript,
@@ -236,7 +241,10 @@ impl Session {
             Some((turn, _)) => self.taken_while_running(now, turn, taken, out),
             None if self.tells_turns(taken.source) => match self.turn_of(&taken) {
                 Some(known) => self.taken_before(now, known, taken, out),
-                None => self.foreign_turn(now, taken, out),
+                None => {
+                    let waits = !taken.origin_agent && self.worked_before(taken.at);
+                    self.foreign_turn(now, taken, waits, out);
+                }
             },
             None => {}
         }
@@ -272,7 +280,10 @@ impl Session {
     /// The turn that is over and that it is of: said again, or late.
     pub(crate) fn turn_of(&self, taken: &Taken) -> Option<TurnId> {
         let mut over = self.durable.turns.iter().rev().filter(|t| t.is_over());
-        let before_its_end = |t: &&Turn| t.ended_at.is_some_and(|end| taken.at <= end);
+        let before_its_end = |t: &&Turn| match t.told_at {
+            0 => t.ended_at.is_some_and(|end| taken.at <= end),
+            told_at => taken.at < told_at || (taken.at == told_at && is_of(t, &taken.text)),
+        };
         let turn = match &taken.prompt {
             Some(prompt) => over.clone().find(|t| t.prompts.contains(prompt)).or_else(|| {
                 over.filter(before_its_end).find(|t| {
@@ -291,12 +302,16 @@ impl Session {
             return;
         };
         let ours = is_of(turn, &taken.text);
+        let held = matches!(turn.told, Some(Told::Stopped { agents: 1.., .. }));
         if taken.source == Source::Transcript {
-            self.live.progress.in_transcript |= ours;
+            let p = &mut self.live.progress;
+            p.in_transcript |= ours;
+            // Several messages that were taken together bear one time.
+            let after = taken.at > p.taken_at || (turn.told.is_some() && taken.at >= turn.told_at);
+            p.past_transcript |= !ours && !held && after;
         }
         let known = |p: &String| turn.prompts.contains(p) || turn.behind.as_ref() == Some(p);
         // A sub-agent reported back: the same turn goes on under another id of the agent's.
-        let held = matches!(turn.told, Some(Told::Stopped { agents: 1.., .. }));
         let told_before = taken.prompt.as_ref().is_some_and(known) || taken.at < turn.told_at;
         if held && taken.origin_agent && !told_before {
             self.fact(
@@ -306,12 +321,17 @@ impl Session {
             );
             let p = &mut self.live.progress;
             p.since = taken.at;
-            p.osc_rest = None;
-            p.file_rest = None;
+            // The status record works for sub-agents too: if it rests, it is at the end of all of it.
+            p.file_rest = p.file_rest.filter(|rest| *rest > taken.at);
+            return;
+        }
+        if ours && taken.at <= turn.taken_at {
             return;
         }
         if ours && turn.prompts.is_empty() && turn.told.is_none() {
             if taken.prompt.is_some() && !taken.prompt.as_ref().is_some_and(known) {
+                let p = &mut self.live.progress;
+                (p.taken_at, p.since) = (p.taken_at.max(taken.at), p.since.max(taken.at));
                 self.fact(
                     now,
                     Fact::Known { turn: id, prompt: taken.prompt, goes_on: false, as_of: taken.at },
@@ -360,21 +380,22 @@ impl Session {
     fn next_turn(&mut self, now: Now, taken: Taken, out: &mut Vec<Effect>) {
         let ahead = std::mem::take(&mut self.live.typed_ahead).join("\n");
         if ahead.is_empty() || taken.origin_agent {
-            return self.foreign_turn(now, taken, out);
+            return self.foreign_turn(now, taken, false, out);
         }
         let text = taken.text.clone();
-        self.foreign_turn(now, Taken { text: ahead, ..taken }, out);
+        self.foreign_turn(now, Taken { text: ahead, ..taken }, false, out);
         self.type_ahead(text);
     }
 
     /// A turn that dsx did not send: somebody typed it, or the agent began it by itself.
-    fn foreign_turn(&mut self, now: Now, taken: Taken, out: &mut Vec<Effect>) {
+    /// `waits`: behind work that dsx knows nothing of.
+    fn foreign_turn(&mut self, now: Now, taken: Taken, waits: bool, out: &mut Vec<Effect>) {
         let turn = TurnId(self.durable.next_turn);
         let origin = if taken.origin_agent { Origin::Agent } else { Origin::Typed };
-        let waits = taken.source == Source::Hook && !taken.origin_agent && self.worked_before(taken.at);
         let (prompt, behind) = if waits { (None, taken.prompt) } else { (taken.prompt, None) };
         let (key, typed, command) = (None, None, false);
-        let queued = Fact::Queued { turn, text: taken.text, key, origin, typed, command, prompt, behind };
+        let (text, as_of) = (taken.text, taken.at);
+        let queued = Fact::Queued { turn, text, key, origin, typed, command, prompt, behind, as_of };
         self.fact(now, queued, out);
         self.live.typed_ahead.clear();
         // It may be over by the time it is heard of.

@@ -133,7 +133,7 @@ impl Session {
             Input::Started { pid, start_time } => self.started(now, pid, start_time, out),
             Input::Exited(exit) => self.exited(now, exit, out),
             Input::Send { request, send } => self.send(now, request, send, out),
-            Input::Interrupt { request } => self.interrupt(request, out),
+            Input::Interrupt { request } => self.interrupt(now, request, out),
             Input::Keys => self.keys(),
             Input::Wait { waiter, turn, until } => self.wait(waiter, turn, until, out),
             Input::Unwait { waiter } => self.live.waiters.retain(|w| w.id != waiter),
@@ -298,7 +298,9 @@ impl Session {
             out.push(Effect::Disarm(timer));
         }
         if self.live.progress.turn == Some(turn) {
-            self.live.ahead_since = self.durable.turn(turn).map_or(0, |t| t.told_at);
+            let p = &self.live.progress;
+            let told_at = self.durable.turn(turn).map(|t| t.told_at).filter(|at| *at > 0);
+            self.live.ahead_since = told_at.or(p.file_rest).unwrap_or(p.since.max(p.taken_at));
             self.live.progress = Progress::default();
             out.push(Effect::WatchOutput(false));
         }

@@ -8,7 +8,7 @@
 
 use dsx_protocol::TurnId;
 
-use crate::durable::{Durable, Turn};
+use crate::durable::{Durable, Origin, Turn};
 use crate::evidence::Rest;
 use crate::fact::{Outcome, Reported, Told};
 use crate::spec::Cli;
@@ -31,8 +31,6 @@ pub(crate) struct Progress {
     pub typed: bool,
     /// When the agent took it, by its own evidence: a rest before that is not this turn's.
     pub taken_at: u64,
-    /// While it was being handed over the agent took something else, under this id of its own.
-    pub ahead: Option<Option<String>>,
     /// The status record says `working`, or did so in this turn: only then does its rest count.
     pub osc_busy: bool,
     /// It began to say so after the message was typed.
@@ -44,8 +42,12 @@ pub(crate) struct Progress {
     pub file_rest: Option<u64>,
     /// The transcript has shown the message: only then do its endings count.
     pub in_transcript: bool,
-    /// dsx pressed the interrupt key.
-    pub asked_interrupt: bool,
+    /// It has gone on to another message since.
+    pub past_transcript: bool,
+    /// It had done so before a restart, perhaps too far back to be read again.
+    pub was_taken: bool,
+    /// When dsx pressed the interrupt key.
+    pub asked_interrupt: Option<u64>,
     /// Times the submitting key was pressed again.
     pub submits_again: u32,
     /// What is being waited for has had so many milliseconds.
@@ -62,12 +64,17 @@ pub(crate) struct Progress {
 impl Progress {
     /// Of a turn that ran when the last supervisor died, by its facts; the sources say the rest again.
     pub(crate) fn restored(turn: &Turn, durable: &Durable) -> Self {
-        let since = turn.delivering_at.unwrap_or(turn.queued_at).max(turn.taken_at);
+        let since = match turn.taken_at {
+            0 => turn.delivering_at.unwrap_or(turn.queued_at),
+            taken_at => taken_at,
+        };
+        // Of what was typed ahead only the earliest is known.
+        let typed_ahead = turn.origin == Origin::Typed && turn.prompts.is_empty();
+        let is_exact = !typed_ahead || durable.spec.cli == Cli::Demo;
         Self {
             typed: true,
             taken_at: turn.taken_at,
-            // Its line may be too far back to be read again.
-            in_transcript: turn.taken_at > 0 && turn.behind.is_none(),
+            was_taken: turn.taken_at > 0 && turn.behind.is_none() && is_exact,
             ..Self::begun(turn.id, since, durable)
         }
     }
@@ -125,8 +132,9 @@ pub(crate) fn weigh(cli: Cli, turn: &Turn, progress: &Progress, heard: Heard) ->
 
 fn weigh_agent(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
     // The file bears the time of what it says; the status record's rest may be of what came before.
-    let quiet = p.file_rests() || !heard.file && (p.osc_rest.is_some() || !heard.osc);
-    let rests = quiet || p.osc_rest.is_some();
+    let quiet = p.file_rests() || (!heard.file && p.osc_rest.is_some());
+    let nobody_tells = !heard.osc && !heard.file;
+    let rests = quiet || p.osc_rest.is_some() || nobody_tells;
     match &turn.told {
         Some(Told::Failed { error, text }) => match quiet || p.waited {
             true => Verdict::over(Outcome::Failed, text.clone(), Some(error.clone())),
@@ -160,7 +168,8 @@ fn weigh_rest_alone(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
     }
     // What came before it may be what was interrupted, and what the record calls done was not.
     let first = turn.behind.is_none() || p.in_transcript;
-    if p.asked_interrupt && first && p.osc_rest != Some(Rest::Done) {
+    let asked = p.asked_interrupt.is_some_and(|at| at > p.taken_at);
+    if asked && first && p.osc_rest != Some(Rest::Done) {
         return Verdict::over(Outcome::Interrupted, None, None);
     }
     if !p.waited {
@@ -196,7 +205,7 @@ fn weigh_command(p: &Progress) -> Verdict {
         return Verdict::Running;
     }
     let Some(text) = p.captured.clone() else { return Verdict::Capture };
-    if p.asked_interrupt {
+    if p.asked_interrupt.is_some() {
         return Verdict::over(Outcome::Interrupted, Some(text), None);
     }
     match &p.osc_rest {
@@ -224,6 +233,7 @@ mod tests {
             command: false,
             prompt: None,
             behind: None,
+            as_of: 0,
         };
         let mut durable = Durable::new(crate::Spec::sample(Cli::Claude));
         durable.apply(1, &fact(TurnId(1)));
@@ -274,7 +284,7 @@ mod tests {
         assert_eq!(weigh(&rested), Verdict::Wait(HOW_IT_ENDED_MS));
         let waited = Progress { waited: true, ..rested.clone() };
         assert_eq!(outcome(&weigh(&waited)), Some(Outcome::Interrupted));
-        let asked = Progress { asked_interrupt: true, ..rested };
+        let asked = Progress { asked_interrupt: Some(9), ..rested };
         assert_eq!(outcome(&weigh(&asked)), Some(Outcome::Interrupted));
         // It was asked to stop and was done before it heard: its answer is on its way.
         let done = Progress { osc_rest: Some(Rest::Done), ..asked };
