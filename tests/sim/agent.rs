@@ -193,7 +193,8 @@ impl World {
             "\r" => return self.enter(),
             "\x1b" => self.escape(),
             "\x03" if self.agent.inbox.is_empty() => self.escape(),
-            "\x15" | "\x1b[201~\x15" => self.set_inbox(String::new(), Vec::new()),
+            "\x1b[201~\x15" => self.set_inbox(String::new(), Vec::new()),
+            "\x15" => self.kill_line(),
             "\x1b[201~" => {}
             "\x03" => self.set_inbox(String::new(), Vec::new()),
             _ if text.len() > 1 && text.ends_with('\r') => {
@@ -233,6 +234,15 @@ impl World {
         self.agent.inbox = text;
         self.agent.inbox_by = by;
         self.print();
+    }
+
+    /// Kills the last line, or the empty one that the kill before left.
+    fn kill_line(&mut self) {
+        let text = self.agent.inbox.trim_end_matches('\n');
+        let kept = text.rfind('\n').map_or(0, |at| at + 1);
+        let text = text[..kept].to_owned();
+        let by = if text.is_empty() { Vec::new() } else { self.agent.inbox_by.clone() };
+        self.set_inbox(text, by);
     }
 
     fn enter(&mut self) -> Step {

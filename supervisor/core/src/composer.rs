@@ -48,6 +48,7 @@ impl Session {
     pub(crate) fn keys(&mut self) {
         if self.durable.spec.cli == Cli::Claude {
             self.live.composer = Composer::Touched;
+            self.live.overlooked = self.live.reading;
             self.live.reading = false;
         }
     }
@@ -88,10 +89,14 @@ impl Session {
 
     fn read_composer(&mut self, fresh: bool, out: &mut Vec<Effect>) {
         self.live.reading = true;
+        self.live.overlooked = false;
         out.push(Effect::Look { quiet_ms: QUIET_MS, fresh });
     }
 
     pub(crate) fn composer_seen(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
+        if std::mem::take(&mut self.live.overlooked) {
+            return;
+        }
         let text = adapter::read_composer(self.durable.spec.cli, screen);
         match (self.live.composer, text) {
             (Composer::Clean, _) => {}

@@ -127,8 +127,14 @@ impl Session {
         self.ready(now, source, out);
         let p = &mut self.live.progress;
         match source {
-            Source::Osc7501 if p.osc_busy => p.osc_rest = Some(rest),
-            Source::SessionFile if at >= p.since => p.file_rest = Some(at),
+            Source::Osc7501 if p.osc_busy => {
+                p.osc_rest = Some(rest);
+                p.rest_at = p.rest_at.max(now.ms);
+            }
+            Source::SessionFile if at >= p.since => {
+                p.file_rest = Some(at);
+                p.rest_at = p.rest_at.max(at);
+            }
             _ => {}
         }
         if self.durable.running().is_some_and(|t| t.ahead.is_some()) {
@@ -198,6 +204,8 @@ impl Session {
                 return;
             }
             (Some(Told::Failed { .. }), Told::Failed { .. }) => return,
+            // Nothing of the turn follows these two in the transcript.
+            (Some(Told::Failed { .. } | Told::Interrupted), _) if source == Source::Transcript => return,
             (_, how) => how,
         };
         if let Some(prompt) = learnt {

@@ -74,6 +74,8 @@ pub(crate) struct Live {
     pub looking: bool,
     /// A look at the input box is under way, in the place of any other.
     pub reading: bool,
+    /// Somebody has pressed keys since that look was asked for.
+    pub overlooked: bool,
     /// Answers given to start-up dialogs, so that one is never answered twice for one look.
     pub dialog_moves: u32,
 }

@@ -38,6 +38,8 @@ pub(crate) struct Progress {
     pub osc_rest: Option<Rest>,
     /// The session file said so, since it was typed.
     pub file_began: bool,
+    /// When it last began to rest, as far as its sources' times tell.
+    pub rest_at: u64,
     /// The session file says that the agent rests, since then.
     pub file_rest: Option<u64>,
     /// The transcript has shown the message: only then do its endings count.
@@ -168,7 +170,8 @@ fn weigh_rest_alone(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
     }
     // What came before it may be what was interrupted, and what the record calls done was not.
     let first = turn.behind.is_none() || p.in_transcript;
-    let asked = p.asked_interrupt.is_some_and(|at| at > p.taken_at);
+    // A rest from before the key was pressed is not its doing.
+    let asked = p.asked_interrupt.is_some_and(|at| at > p.taken_at && at <= p.rest_at);
     if asked && first && p.osc_rest != Some(Rest::Done) {
         return Verdict::over(Outcome::Interrupted, None, None);
     }
@@ -279,7 +282,7 @@ mod tests {
 
     #[test]
     fn rest_without_a_word_is_an_interrupt_after_a_wait() {
-        let rested = Progress { osc_rest: Some(Rest::Idle), file_rest: Some(1), ..Progress::default() };
+        let rested = Progress { osc_rest: Some(Rest::Idle), file_rest: Some(1), rest_at: 9, ..Progress::default() };
         let weigh = |p: &Progress| weigh_agent(&told(None), p, BOTH);
         assert_eq!(weigh(&rested), Verdict::Wait(HOW_IT_ENDED_MS));
         let waited = Progress { waited: true, ..rested.clone() };
