@@ -11,6 +11,8 @@ use crate::world::{Ev, Step, World};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
     Dsx(TurnId),
+    /// A key of dsx's that is no turn.
+    Press,
     Human,
     /// The agent itself: background work reports back.
     Agent,
@@ -92,6 +94,8 @@ pub struct Agent {
     pub held: Vec<usize>,
     /// The jobs for which sub-agents work.
     pub pending: Vec<usize>,
+    /// Those whose sub-agents wait for a question to be answered.
+    deferred: Vec<usize>,
     /// It works on a report of background work.
     reports: bool,
     pub shells: u32,
@@ -120,6 +124,7 @@ impl Default for Agent {
             waiting: Vec::new(),
             held: Vec::new(),
             pending: Vec::new(),
+            deferred: Vec::new(),
             reports: false,
             shells: 0,
             dialog: None,
@@ -190,7 +195,7 @@ impl World {
         }
         let text = String::from_utf8_lossy(bytes).into_owned();
         match text.as_str() {
-            "\r" => return self.enter(),
+            "\r" => return self.enter(by),
             "\x1b" => self.escape(),
             "\x03" if self.agent.inbox.is_empty() => self.escape(),
             "\x1b[201~\x15" => self.set_inbox(String::new(), Vec::new()),
@@ -199,7 +204,7 @@ impl World {
             "\x03" => self.set_inbox(String::new(), Vec::new()),
             _ if text.len() > 1 && text.ends_with('\r') => {
                 self.agent_reads(text.trim_end_matches('\r').as_bytes(), by)?;
-                return self.enter();
+                return self.enter(by);
             }
             _ if matches!(self.agent.state, State::Asking(_)) => {}
             _ => {
@@ -245,7 +250,7 @@ impl World {
         self.set_inbox(text, by);
     }
 
-    fn enter(&mut self) -> Step {
+    fn enter(&mut self, presses: By) -> Step {
         if let State::Asking(job) = self.agent.state {
             // Enter is the highlighted Yes, whatever was meant.
             self.count.approved += 1;
@@ -257,6 +262,9 @@ impl World {
         if text.is_empty() {
             return Ok(());
         }
+        // A person may send off what dsx left in the box together with words of his own.
+        let own = presses == By::Human && by.contains(&By::Human);
+        let by = if own { vec![By::Human] } else { by };
         let dsx = by.iter().find(|b| matches!(b, By::Dsx(_))).copied();
         if let Some(By::Dsx(turn)) = dsx {
             if by.len() > 1 || self.typed_text(turn) != Some(text.as_str()) {
@@ -523,6 +531,9 @@ impl World {
         if !follows {
             self.say(Src::File, Evidence::Rest(Rest::Idle));
         }
+        for job in std::mem::take(&mut self.agent.deferred) {
+            self.plan_in(100, Ev::Agent(AgentEv::Back(job)));
+        }
         if !self.agent.waiting.is_empty() {
             let waiting = self.agent.waiting.clone();
             self.begin(waiting);
@@ -531,6 +542,7 @@ impl World {
 
     fn sub_agents_back(&mut self, job: usize) {
         if matches!(self.agent.state, State::Asking(_)) && !self.plan.attended {
+            self.agent.deferred.push(job);
             return;
         }
         if self.agent.state != State::Idle {

@@ -16,6 +16,7 @@ use crate::world::{Ev, Step, World};
 pub struct Writing {
     /// `None` for keys that are no turn.
     pub turn: Option<TurnId>,
+    pub by: By,
     pub script: Script,
     pub step: usize,
 }
@@ -89,9 +90,9 @@ impl World {
             Effect::Type { turn, script } => {
                 self.check_type(turn)?;
                 self.shell.cursor = Cursor { turn: Some(turn), submit_begun: false };
-                self.write_out(Writing { turn: Some(turn), script, step: 0 });
+                self.write_out(Writing { turn: Some(turn), by: By::Dsx(turn), script, step: 0 });
             }
-            Effect::Press(script) => self.write_out(Writing { turn: None, script, step: 0 }),
+            Effect::Press(script) => self.write_out(Writing { turn: None, by: By::Press, script, step: 0 }),
             Effect::Look { quiet_ms, fresh } => self.look(quiet_ms, fresh),
             Effect::Foreground => {
                 let after = self.rng.range(0, 3);
@@ -142,18 +143,17 @@ impl World {
 
     pub fn write_keys(&mut self, keys: Vec<u8>) {
         let script = Script { steps: vec![Typing::Write(keys)] };
-        self.write_out(Writing { turn: None, script, step: 0 });
+        self.write_out(Writing { turn: None, by: By::Human, script, step: 0 });
     }
 
     pub fn write_step(&mut self) -> Step {
         let gone = self.agent.state == State::Gone;
         let fault = self.rng.chance(self.plan.ignore / 50);
         let Some(writing) = self.shell.writing.front_mut() else { return Ok(()) };
-        let (turn, at) = (writing.turn, writing.step);
+        let (turn, by, at) = (writing.turn, writing.by, writing.step);
         writing.step += 1;
         let step = writing.script.steps.get(at).cloned();
         let life = self.shell.life;
-        let by = turn.map_or(By::Human, By::Dsx);
         let Some(step) = step else {
             self.shell.writing.pop_front();
             if !self.shell.writing.is_empty() {

@@ -109,6 +109,8 @@ pub struct Durable {
     pub osc: Option<(Reported, u64)>,
     /// When it last began to say `working`.
     pub osc_worked_at: u64,
+    /// When it last ceased to say that the agent works or asks.
+    pub osc_rested_at: u64,
     /// Some source tells in words what the agent took.
     pub words: bool,
     /// The last turn left shells running.
@@ -140,6 +142,7 @@ impl Durable {
             closed_as_of: 0,
             osc: None,
             osc_worked_at: 0,
+            osc_rested_at: 0,
             words: false,
             shells: false,
             box_doubtful: false,
@@ -218,10 +221,13 @@ impl Durable {
                 self.transcript.clone_from(transcript);
             }
             Fact::Reported { said } => {
-                self.osc = Some((said.clone(), at));
-                if *said == Reported::Working {
-                    self.osc_worked_at = at;
+                let rested = matches!(self.osc, Some((Reported::Resting(_), _)) | None);
+                match said {
+                    Reported::Working => self.osc_worked_at = at,
+                    Reported::Resting(_) if !rested => self.osc_rested_at = at,
+                    Reported::Resting(_) | Reported::Blocked => {}
                 }
+                self.osc = Some((said.clone(), at));
             }
             Fact::Exited(exit) => self.exit = Some(*exit),
             Fact::Delivering { .. }

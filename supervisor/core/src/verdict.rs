@@ -85,7 +85,9 @@ impl Progress {
     pub(crate) fn begun(turn: TurnId, since: u64, durable: &Durable) -> Self {
         let osc_began = durable.osc_worked_at >= since;
         let (osc_busy, osc_rest) = match &durable.osc {
-            Some((Reported::Resting(rest), _)) if osc_began => (true, Some(rest.clone())),
+            Some((Reported::Resting(rest), _)) if osc_began || durable.osc_rested_at > since => {
+                (true, Some(rest.clone()))
+            }
             Some((Reported::Resting(_), _)) | None => (false, None),
             Some((Reported::Working | Reported::Blocked, _)) => (true, None),
         };
