@@ -285,7 +285,7 @@ impl Durable {
             }
             Fact::Ended { turn, outcome, text, error, shells } => {
                 // Where nothing tells how it ended, it may have been interrupted, or not been taken at all.
-                let left = |t: &Turn| t.told.is_none() || *outcome != Outcome::Ended;
+                let left = |t: &Turn| t.command || t.told.is_none() || *outcome != Outcome::Ended;
                 let typed = self.turn(*turn).filter(|t| t.state != TurnState::Queued);
                 self.box_doubtful |= typed.is_some_and(left);
                 self.shells = *shells;

@@ -234,7 +234,9 @@ impl Session {
             (_, Some(said), Some(ours)) => said == ours,
             // It was put behind work that was under way, and that work's end is not its own.
             (_, Some(said), None) if turn.behind.as_ref() == Some(said) => p.in_transcript,
-            (_, Some(said), None) => !self.is_of_another(turn.id, said),
+            (_, Some(said), None) => {
+                turn.ahead != Some(Some(said.clone())) && !self.is_of_another(turn.id, said)
+            }
             (_, None, _) => turn.behind.is_none() || p.in_transcript,
         }
     }
@@ -369,6 +371,10 @@ impl Session {
             None if taken.prompt.is_some() && !turn.prompts.is_empty() => {
                 self.end_as_told(now, id, Told::Interrupted, out);
                 self.next_turn(now, taken, out);
+            }
+            // Only its work has shown that this turn was taken: what has a name by now is something else.
+            None if taken.prompt.is_some() && turn.prompts.is_empty() => {
+                self.fact(now, Fact::Ahead { turn: id, prompt: taken.prompt }, out);
             }
             None => {}
         }
