@@ -47,7 +47,7 @@ pub struct Job {
     pub ended_at: u64,
     stops: u32,
     /// The hooks of its stop run.
-    stopping: bool,
+    pub stopping: bool,
 }
 
 impl Job {

@@ -122,14 +122,14 @@ impl World {
         Ok(())
     }
 
-    /// What people typed ahead, one after another, begins as one.
+    /// What people typed ahead, one after another, may begin as one. Which of it the agent had begun and
+    /// ended meanwhile is not always told; the words must be theirs.
     fn typed_together(&self, text: &str) -> Option<Vec<usize>> {
-        let is_one = |job: &crate::agent::Job, line: &str| {
-            job.messages.iter().any(|m| self.agent.messages[*m].text == line)
+        let theirs = |line: &str| {
+            self.agent.messages.iter().position(|m| m.by == By::Human && m.text == line)
         };
-        let job = self.agent.jobs.iter().find(|job| text.split('\n').all(|line| is_one(job, line)))?;
-        let people = |m: &&usize| self.agent.messages[**m].by == By::Human;
-        Some(job.messages.iter().filter(people).copied().collect())
+        let found: Option<Vec<usize>> = text.split('\n').map(theirs).collect();
+        found.filter(|_| self.agent.typed_ahead)
     }
 
     /// Whether dsx has a turn for it that may still be told of.
@@ -160,7 +160,10 @@ impl World {
         let job = self.message_of(turn).and_then(|m| self.agent.messages[m].job);
         let Some(job) = job else { return Err(format!("{turn} is {outcome:?} before the agent began it")) };
         let truth = &self.agent.jobs[job];
-        let Some(end) = truth.end else {
+        // Its stop has been told and its hooks still run. Without the session file a rest that comes late
+        // from what was before cannot be told from its own.
+        let told = truth.stopping && outcome == Outcome::Ended && !self.plan.file;
+        let Some(end) = truth.end.or(told.then_some(End::Done)) else {
             return Err(format!("{turn} is {outcome:?} while the agent works on it (job {job})"));
         };
         if text.is_some() && text != truth.answer.as_deref() {

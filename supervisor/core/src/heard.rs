@@ -93,6 +93,7 @@ impl Session {
             // It may come before dsx knows that its own write is done.
             p.osc_busy = true;
             p.osc_began = true;
+            p.osc_sure = true;
             p.osc_rest = None;
             self.expect_soon(out);
         } else if source == Source::SessionFile && at >= p.since {
@@ -313,16 +314,18 @@ impl Session {
         };
         let ours = is_of(turn, &taken.text);
         let held = matches!(turn.told, Some(Told::Stopped { agents: 1.., .. }));
+        let known = |p: &String| turn.prompts.contains(p) || turn.behind.as_ref() == Some(p);
+        let is_known = taken.prompt.as_ref().is_some_and(known);
         if taken.source == Source::Transcript {
             let p = &mut self.live.progress;
             p.in_transcript |= ours;
             // Several messages that were taken together bear one time.
-            let after = taken.at > p.taken_at || (turn.told.is_some() && taken.at >= turn.told_at);
-            p.past_transcript |= !ours && !held && after;
+            let begun = p.since.max(p.taken_at);
+            let after = taken.at > begun || (turn.told.is_some() && taken.at >= turn.told_at);
+            p.past_transcript |= !ours && !held && !is_known && after;
         }
-        let known = |p: &String| turn.prompts.contains(p) || turn.behind.as_ref() == Some(p);
         // A sub-agent reported back: the same turn goes on under another id of the agent's.
-        let told_before = taken.prompt.as_ref().is_some_and(known) || taken.at < turn.told_at;
+        let told_before = is_known || taken.at < turn.told_at;
         if held && taken.origin_agent && !told_before {
             self.fact(
                 now,
@@ -339,7 +342,7 @@ impl Session {
             return;
         }
         if ours && turn.prompts.is_empty() && turn.told.is_none() {
-            if taken.prompt.is_some() && !taken.prompt.as_ref().is_some_and(known) {
+            if taken.prompt.is_some() && !is_known {
                 let p = &mut self.live.progress;
                 (p.taken_at, p.since) = (p.taken_at.max(taken.at), p.since.max(taken.at));
                 self.fact(
@@ -353,7 +356,7 @@ impl Session {
         if !self.tells_turns(taken.source) || self.turn_of(&taken).is_some() {
             return;
         }
-        if taken.prompt.as_ref().is_some_and(known) {
+        if is_known {
             if !ours && !taken.origin_agent {
                 self.type_ahead(taken.text);
             }

@@ -35,6 +35,8 @@ pub(crate) struct Progress {
     pub osc_busy: bool,
     /// It began to say so after the message was typed.
     pub osc_began: bool,
+    /// It was heard to do so in this turn; else its rest may be of what came before.
+    pub osc_sure: bool,
     pub osc_rest: Option<Rest>,
     /// The session file said so, since it was typed.
     pub file_began: bool,
@@ -136,7 +138,7 @@ pub(crate) fn weigh(cli: Cli, turn: &Turn, progress: &Progress, heard: Heard) ->
 
 fn weigh_agent(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
     // The file bears the time of what it says; the status record's rest may be of what came before.
-    let quiet = p.file_rests() || (!heard.file && p.osc_rest.is_some());
+    let quiet = p.file_rests() || (!heard.file && p.osc_sure && p.osc_rest.is_some());
     let nobody_tells = !heard.osc && !heard.file;
     let rests = quiet || p.osc_rest.is_some() || nobody_tells;
     match &turn.told {
@@ -253,7 +255,7 @@ mod tests {
     }
 
     fn worked() -> Progress {
-        Progress { osc_busy: true, ..Progress::default() }
+        Progress { osc_busy: true, osc_sure: true, ..Progress::default() }
     }
 
     fn outcome(verdict: &Verdict) -> Option<Outcome> {
