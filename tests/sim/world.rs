@@ -351,9 +351,8 @@ impl World {
 
     /// Evidence of no consequence, which may come at any time.
     fn stray_evidence(&mut self) -> Step {
-        let evidence = match self.rng.below(3) {
+        let evidence = match self.rng.below(2) {
             0 => Evidence::Composer("draft".into()),
-            1 => Evidence::Quiet { own: false },
             _ => Evidence::Conversation { id: format!("c{}", self.rng.below(3)), transcript: None },
         };
         let at = self.now;

@@ -385,7 +385,10 @@ impl Session {
 
     pub(crate) fn output(&mut self, out: &mut Vec<Effect>) {
         if let (Some(turn), true) = (self.live.progress.turn, self.live.progress.typed) {
-            self.live.progress.quiet_own = false;
+            let p = &mut self.live.progress;
+            p.quiet_own = false;
+            // What was asked for, or came, lacks what is printed now.
+            (p.capturing, p.captured) = (false, None);
             out.push(Effect::Arm { timer: Timer::Quiet(turn), after_ms: QUIET_MS });
         }
     }

@@ -284,10 +284,8 @@ impl Durable {
                 });
             }
             Fact::Ended { turn, outcome, text, error, shells } => {
-                // Where nothing tells how it ended, it may have been interrupted, or not been taken at all.
-                let left = |t: &Turn| t.command || t.told.is_none() || *outcome != Outcome::Ended;
                 let typed = self.turn(*turn).filter(|t| t.state != TurnState::Queued);
-                self.box_doubtful |= typed.is_some_and(left);
+                self.box_doubtful |= typed.is_some_and(|t| self.leaves_doubt(t, *outcome));
                 self.shells = *shells;
                 self.change(*turn, |t| {
                     t.state = TurnState::Over(*outcome);
@@ -300,6 +298,15 @@ impl Durable {
                 self.forget_old();
             }
             _ => {}
+        }
+    }
+
+    /// Whether the input box may hold something after a turn that was typed. Where nothing told how it ended,
+    /// it may have been interrupted, or not been taken at all.
+    fn leaves_doubt(&self, turn: &Turn, outcome: Outcome) -> bool {
+        match self.spec.cli {
+            Cli::Command => outcome == Outcome::Lost,
+            Cli::Claude | Cli::Demo => turn.command || turn.told.is_none() || outcome != Outcome::Ended,
         }
     }
 

@@ -376,7 +376,7 @@ impl Session {
                 self.next_turn(now, taken, out);
             }
             // Only its work has shown that this turn was taken: what has a name by now is something else.
-            None if taken.prompt.is_some() && turn.prompts.is_empty() => {
+            None if turn.prompts.is_empty() && (taken.prompt.is_some() || !self.durable.words) => {
                 self.fact(now, Fact::Ahead { turn: id, prompt: taken.prompt }, out);
             }
             None => {}
