@@ -198,7 +198,8 @@ impl World {
     fn check_lost(&mut self, turn: TurnId) -> Step {
         self.count.lost += 1;
         let durable = self.shadow()?;
-        if !durable.ready && self.agent.state == State::Gone {
+        let unstarted = !durable.ready && self.agent.state == State::Gone;
+        if unstarted || self.low_confidence(turn) {
             return Ok(());
         }
         if let Some(message) = self.message_of(turn) {

@@ -346,7 +346,10 @@ impl Session {
         let Some(known) = delivering.filter(|_| p.turn == Some(turn)) else { return };
         match (&known.ahead, p.osc_began) {
             // It may wait in the agent's own queue until that work is done, whose end is then heard.
-            (Some(_), _) if self.agent_is_busy() => {}
+            (Some(_), _) if self.agent_is_busy() && !self.live.shells_linger => {}
+            (None, _) if self.durable.words && self.agent_is_busy() && !self.live.shells_linger => {
+                self.fact(now, Fact::Ahead { turn, prompt: None }, out);
+            }
             (None, true) if !self.durable.words => {
                 self.confirm(now, turn, Source::Osc7501.name(), None, 0, out)
             }

@@ -268,14 +268,17 @@ impl Durable {
                 self.words = true;
                 self.change(*turn, |t| t.ahead = Some(prompt.clone()));
             }
-            Fact::Known { turn, prompt, goes_on, as_of } => self.change(*turn, |t| {
-                t.know(prompt.as_ref());
-                t.taken_at = t.taken_at.max(*as_of);
-                if *goes_on {
-                    t.told = None;
-                    t.told_at = *as_of;
-                }
-            }),
+            Fact::Known { turn, prompt, goes_on, as_of } => {
+                self.words |= *as_of > 0;
+                self.change(*turn, |t| {
+                    t.know(prompt.as_ref());
+                    t.taken_at = t.taken_at.max(*as_of);
+                    if *goes_on {
+                        t.told = None;
+                        t.told_at = *as_of;
+                    }
+                });
+            }
             Fact::Told { turn, how, as_of } => {
                 self.closed_as_of = self.closed_as_of.max(*as_of);
                 self.change(*turn, |t| {

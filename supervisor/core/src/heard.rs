@@ -172,7 +172,11 @@ impl Session {
     pub(crate) fn heard(&self) -> Heard {
         // For shells the record says `working` whatever the agent does: it tells nothing then.
         let lingers = self.live.shells_linger && matches!(self.durable.osc, Some((Reported::Working, _)));
-        Heard { osc: self.durable.osc.is_some() && !lingers, file: self.live.file.is_some() }
+        let osc = self.durable.osc.as_ref().filter(|_| !lingers);
+        let osc_rests = osc.is_none_or(|(said, _)| matches!(said, Reported::Resting(_)));
+        let file_rests = self.live.file.as_ref().is_none_or(|(said, _)| matches!(said, Said::Rest(_)));
+        let (osc, file) = (osc.is_some(), self.live.file.is_some());
+        Heard { osc, file, rest: (osc || file) && osc_rests && file_rests }
     }
 
     /// The agent says how its work ended. Whether the turn is over is for [`crate::verdict`].
@@ -342,7 +346,7 @@ impl Session {
             return;
         }
         if ours && turn.prompts.is_empty() && turn.told.is_none() {
-            if taken.prompt.is_some() && !is_known {
+            if (taken.prompt.is_some() && !is_known) || !self.durable.words {
                 let p = &mut self.live.progress;
                 (p.taken_at, p.since) = (p.taken_at.max(taken.at), p.since.max(taken.at));
                 self.fact(

@@ -17,6 +17,8 @@ use crate::spec::Cli;
 const HOW_IT_ENDED_MS: u64 = 2_000;
 /// How long a rest is waited for once something said how the turn ended.
 const REST_MS: u64 = 1_000;
+/// How long a turn is believed in while every source says that the agent rests, and has rested since before it.
+const NO_WORK_MS: u64 = 30_000;
 /// How long a background shell may keep the status record at `working` after the agent stopped.
 const SHELLS_MS: u64 = 250;
 
@@ -106,6 +108,8 @@ impl Progress {
 pub(crate) struct Heard {
     pub osc: bool,
     pub file: bool,
+    /// The last word of each is that the agent rests, of whatever time.
+    pub rest: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +144,7 @@ fn weigh_agent(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
     // The file bears the time of what it says; the status record's rest may be of what came before.
     let quiet = p.file_rests() || (!heard.file && p.osc_sure && p.osc_rest.is_some());
     let nobody_tells = !heard.osc && !heard.file;
-    let rests = quiet || p.osc_rest.is_some() || nobody_tells;
+    let rests = quiet || p.osc_rest.is_some() || heard.rest || nobody_tells;
     match &turn.told {
         Some(Told::Failed { error, text }) => match quiet || p.waited {
             true => Verdict::over(Outcome::Failed, text.clone(), Some(error.clone())),
@@ -169,8 +173,18 @@ fn weigh_agent(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
 fn weigh_rest_alone(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
     // Every source that speaks at all must say so: one record alone may be forged or late.
     let all_rest = (p.osc_rest.is_some() || !heard.osc) && (p.file_rests() || !heard.file);
-    if !all_rest || (!heard.osc && !heard.file) {
+    if !heard.osc && !heard.file {
         return Verdict::Running;
+    }
+    if !all_rest {
+        return match (heard.rest, p.awaits == Some(NO_WORK_MS) && p.waited) {
+            (false, _) => Verdict::Running,
+            (true, false) => Verdict::Wait(NO_WORK_MS),
+            (true, true) => {
+                let error = "the agent rests, and nothing shows what became of the message";
+                Verdict::over(Outcome::Lost, None, Some(error.to_owned()))
+            }
+        };
     }
     // What came before it may be what was interrupted, and what the record calls done was not.
     let first = turn.behind.is_none() || p.in_transcript;
@@ -228,7 +242,7 @@ fn weigh_command(p: &Progress) -> Verdict {
 mod tests {
     use super::*;
 
-    const BOTH: Heard = Heard { osc: true, file: true };
+    const BOTH: Heard = Heard { osc: true, file: true, rest: false };
 
     fn told(how: Option<Told>) -> Turn {
         let fact = |turn| crate::Fact::Queued {
@@ -270,7 +284,7 @@ mod tests {
         assert_eq!(weigh_agent(&stopped(0, 0), &worked(), BOTH), Verdict::Running);
         let rested = Progress { osc_rest: Some(Rest::Done), ..worked() };
         let over = Verdict::over(Outcome::Ended, Some("x".into()), None);
-        assert_eq!(weigh_agent(&stopped(0, 0), &rested, Heard { osc: true, file: false }), over);
+        assert_eq!(weigh_agent(&stopped(0, 0), &rested, Heard { osc: true, file: false, rest: false }), over);
         // The session file says otherwise so far: the record's rest may be of the turn before.
         assert_eq!(weigh_agent(&stopped(0, 0), &rested, BOTH), Verdict::Wait(REST_MS));
         assert_eq!(weigh_agent(&stopped(0, 0), &Progress { waited: true, ..rested }, BOTH), over);
@@ -286,7 +300,8 @@ mod tests {
 
     #[test]
     fn rest_without_a_word_is_an_interrupt_after_a_wait() {
-        let rested = Progress { osc_rest: Some(Rest::Idle), file_rest: Some(1), rest_at: 9, ..Progress::default() };
+        let rested =
+            Progress { osc_rest: Some(Rest::Idle), file_rest: Some(1), rest_at: 9, ..Progress::default() };
         let weigh = |p: &Progress| weigh_agent(&told(None), p, BOTH);
         assert_eq!(weigh(&rested), Verdict::Wait(HOW_IT_ENDED_MS));
         let waited = Progress { waited: true, ..rested.clone() };
@@ -299,10 +314,20 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_that_no_work_follows_is_lost_after_a_while() {
+        let rest = Heard { rest: true, ..BOTH };
+        let p = Progress { osc_began: true, ..Progress::default() };
+        assert_eq!(weigh_agent(&told(None), &p, rest), Verdict::Wait(NO_WORK_MS));
+        let waited = Progress { awaits: Some(NO_WORK_MS), waited: true, ..p };
+        assert_eq!(outcome(&weigh_agent(&told(None), &waited, rest)), Some(Outcome::Lost));
+        assert_eq!(weigh_agent(&told(None), &waited, BOTH), Verdict::Running);
+    }
+
+    #[test]
     fn sub_agents_hold_a_turn_open_and_shells_do_not() {
         let rested = Progress { osc_rest: Some(Rest::Done), ..worked() };
         assert_eq!(weigh_agent(&stopped(1, 0), &rested, BOTH), Verdict::Running);
-        let record = Heard { osc: true, file: false };
+        let record = Heard { osc: true, file: false, rest: false };
         assert_eq!(weigh_agent(&stopped(0, 1), &worked(), record), Verdict::Wait(SHELLS_MS));
         let waited = Progress { waited: true, ..worked() };
         assert_eq!(outcome(&weigh_agent(&stopped(0, 1), &waited, record)), Some(Outcome::Ended));
