@@ -61,3 +61,8 @@ pub fn transcripts(home: &Home) -> Vec<PathBuf> {
     let files = projects.flat_map(|project| fs::read_dir(project.path()).into_iter().flatten().flatten());
     files.map(|f| f.path()).filter(|p| p.extension().is_some_and(|e| e == "jsonl")).collect()
 }
+
+/// The text on a session's screen.
+pub fn screen(dsx: &Dsx<'_>, id: &str) -> String {
+    dsx.run(["screen", id]).expect_code(0).stdout
+}

@@ -4,6 +4,11 @@
 
 mod claude;
 mod claude_facts;
+mod crash_claude;
+mod crash_delivery;
+mod crash_output;
+mod crash_processes;
+mod crash_start;
 mod harness;
 mod job;
 mod main_job;

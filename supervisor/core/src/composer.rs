@@ -15,6 +15,8 @@ use crate::spec::Cli;
 
 /// How long the screen must be quiet before the box is read.
 const QUIET_MS: u64 = 80;
+/// The same where something was typed that nobody has seen drawn yet.
+const UNSEEN_QUIET_MS: u64 = 400;
 /// How long an emptying key may take to show.
 const EXPIRE_MS: u64 = 2_000;
 /// Readings before dsx gives up on the box.
@@ -37,11 +39,21 @@ impl Composer {
 
 impl Session {
     pub(crate) fn doubt_composer(&mut self, out: &mut Vec<Effect>) {
+        self.doubt(QUIET_MS, out);
+    }
+
+    /// A draft may be on its way into the box: it is given time to be drawn.
+    pub(crate) fn doubt_composer_later(&mut self, out: &mut Vec<Effect>) {
+        self.doubt(UNSEEN_QUIET_MS, out);
+    }
+
+    fn doubt(&mut self, quiet_ms: u64, out: &mut Vec<Effect>) {
         if self.durable.spec.cli != Cli::Claude || self.durable.exit.is_some() || !self.durable.ready {
             return;
         }
         self.live.composer = Composer::Doubtful { tries: 0 };
-        self.read_composer(false, out);
+        out.push(Effect::Look { quiet_ms, fresh: false });
+        out.push(Effect::Arm { timer: Timer::Composer, after_ms: EXPIRE_MS });
     }
 
     fn read_composer(&mut self, fresh: bool, out: &mut Vec<Effect>) {

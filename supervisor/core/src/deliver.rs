@@ -9,7 +9,7 @@ use crate::adapter::{self, Drawn};
 use crate::durable::{Origin, TurnState};
 use crate::evidence::Source;
 use crate::fact::{Fact, Outcome};
-use crate::input::{Effect, Now, Recovery, RequestId, ScreenText, SendRequest, Timer};
+use crate::input::{Effect, Now, RequestId, ScreenText, SendRequest, Timer};
 use crate::session::{Said, Session, Taken};
 use crate::spec::Cli;
 use crate::verdict::Progress;
@@ -20,17 +20,17 @@ const QUEUE_BOUND: usize = 1_000;
 const CONFIRM_MS: u64 = 30_000;
 /// After so long the input box is looked at: where the message still stands in it, the submitting key had no
 /// effect (observed with 2.1.197) and is pressed again. That types nothing twice.
-const STILL_THERE_MS: u64 = 1_500;
+pub(crate) const STILL_THERE_MS: u64 = 1_500;
 /// Times the submitting key is pressed again.
 const SUBMITS_AGAIN: u32 = 3;
 /// The same once the agent went to work: the sign of *what* it works on should follow at once.
 const CONFIRM_BUSY_MS: u64 = 3_000;
 /// The same after a restart, when all that could be read back has been read.
-const CONFIRM_RECOVERED_MS: u64 = 5_000;
+pub(crate) const CONFIRM_RECOVERED_MS: u64 = 5_000;
 /// Times a message is typed again after the box held something else as well.
 const MIXED: u32 = 5;
 /// How long a command's output must be quiet.
-const QUIET_MS: u64 = 500;
+pub(crate) const QUIET_MS: u64 = 500;
 
 impl Session {
     pub(crate) fn send(&mut self, now: Now, request: RequestId, send: SendRequest, out: &mut Vec<Effect>) {
@@ -61,6 +61,7 @@ impl Session {
             origin: Origin::Send,
             typed: routed.typed,
             command: send.command,
+            began: None,
         };
         self.fact(now, fact, out);
         if self.may_begin(turn) {
@@ -343,41 +344,6 @@ impl Session {
             out.push(Effect::Done { request, result: Ok(()) });
         } else {
             self.live.interrupts.push((request, turn));
-        }
-    }
-
-    pub(crate) fn recover_delivery(&mut self, now: Now, recovery: Recovery, out: &mut Vec<Effect>) {
-        let Some(turn) = self.durable.running() else { return };
-        let (id, state) = (turn.id, turn.state);
-        let watches = self.durable.spec.cli == Cli::Command || turn.command;
-        match (state, recovery) {
-            (TurnState::Delivering, Recovery::NotSubmitted) => {
-                self.fact(now, Fact::Withdrawn { turn: id }, out);
-                self.live.progress = Progress::default();
-                self.live.typed = false;
-                match self.durable.spec.cli {
-                    Cli::Claude => {
-                        out.push(Effect::Press(adapter::end_paste()));
-                        self.doubt_composer(out);
-                    }
-                    Cli::Demo | Cli::Command => {
-                        out.push(Effect::Press(adapter::discard_draft(now.bracketed)))
-                    }
-                }
-            }
-            (TurnState::Delivering, Recovery::Unknown) => {
-                self.live.typed = true;
-                if watches {
-                    self.confirm(now, id, "the PTY took it", out);
-                } else {
-                    out.push(Effect::Arm { timer: Timer::Confirm(id), after_ms: CONFIRM_RECOVERED_MS });
-                }
-            }
-            _ => {}
-        }
-        if watches && self.live.typed {
-            out.push(Effect::WatchOutput(true));
-            out.push(Effect::Arm { timer: Timer::Quiet(id), after_ms: QUIET_MS });
         }
     }
 }

@@ -153,8 +153,8 @@ impl Durable {
                 self.start_time = *start_time;
             }
             Fact::Ready => self.ready = true,
-            Fact::Queued { turn, text, key, origin, typed, command } => {
-                self.queue(at, *turn, text, *origin, typed.as_ref(), *command);
+            Fact::Queued { turn, text, key, origin, typed, command, began } => {
+                self.queue(began.unwrap_or(at), *turn, text, *origin, typed.as_ref(), *command);
                 if let Some(key) = key {
                     self.remember(key, *turn);
                 }

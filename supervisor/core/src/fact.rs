@@ -71,6 +71,9 @@ pub enum Fact {
         /// Let the agent run it as a command of its own.
         #[serde(default)]
         command: bool,
+        /// When the agent began it, where it was not dsx that did: before this was known here.
+        #[serde(default)]
+        began: Option<u64>,
     },
     /// From here on bytes may have reached the agent.
     Delivering {

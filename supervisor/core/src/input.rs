@@ -76,6 +76,8 @@ pub enum Recovery {
     NotSubmitted,
     /// It may have been submitted.
     Unknown,
+    /// The submitting byte was written.
+    Submitted,
 }
 
 #[derive(Debug, Clone, PartialEq)]

@@ -35,6 +35,7 @@ mod fact;
 mod input;
 mod names;
 mod prompts;
+mod recover;
 mod session;
 mod spec;
 mod status;

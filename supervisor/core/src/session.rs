@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 
 use dsx_protocol::{ErrorKind, Signal, TurnId, WireError};
 
+use crate::adapter;
 use crate::composer::Composer;
 use crate::durable::{Durable, Origin, TurnState};
 use crate::evidence::{Asked, Evidence, Rest, Source};
 use crate::fact::{Exit, Fact, Outcome};
-use crate::input::{Effect, Input, Now, Recovery, RequestId, Timer};
+use crate::input::{Effect, Input, Now, RequestId, Timer};
 use crate::spec::{Cli, Spec};
 use crate::verdict::{Failure, Heard, Progress, Stop, Verdict, weigh};
 use crate::waiters::Waiter;
@@ -74,24 +75,6 @@ impl Session {
     pub fn create(spec: Spec, out: &mut Vec<Effect>) -> Self {
         out.push(Effect::Persist(Fact::Created(Box::new(spec.clone()))));
         Self { durable: Durable::new(spec), live: Live::default() }
-    }
-
-    /// A session read back. The shell then says what the sources say, and [`Input::Recovered`] last.
-    #[must_use]
-    pub fn restore(durable: Durable) -> Self {
-        let mut live = Live { recovering: true, ..Live::default() };
-        if let Some(turn) = durable.running() {
-            live.progress = Progress {
-                turn: Some(turn.id),
-                since: turn.delivering_at.unwrap_or(turn.queued_at),
-                // What began before the crash cannot be seen again; a rest after it still counts.
-                osc_busy: turn.state == TurnState::Confirmed,
-                in_transcript: turn.state == TurnState::Confirmed,
-                ..Progress::default()
-            };
-            live.typed = true;
-        }
-        Self { durable, live }
     }
 
     #[must_use]
@@ -165,7 +148,13 @@ impl Session {
 
     /// Everything that follows from the state as it is now: the same after every input, so that no order of
     /// inputs can leave a turn or a waiter behind.
+    ///
+    /// While what was read back is still being said, nothing follows from it: a half-told story would end a turn
+    /// too early, and type the next one into an agent that still works.
     fn advance(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if self.live.recovering {
+            return;
+        }
         self.judge(now, out);
         if self.durable.first_queued().is_some() {
             self.retry_composer(out);
@@ -273,7 +262,7 @@ impl Session {
             return false;
         }
         match (source, prompt, &p.prompt) {
-            (Source::Transcript, ..) => p.in_transcript && at >= p.since,
+            (Source::Transcript, ..) => p.in_transcript && at >= p.since + u64::from(p.presumed),
             (_, Some(said), Some(ours)) => said == ours,
             _ => at >= p.since,
         }
@@ -289,8 +278,9 @@ impl Session {
 
     fn busy(&mut self, now: Now, source: Source, at: u64, out: &mut Vec<Effect>) {
         self.hear(now, source, at, Said::Busy, out);
+        let known = self.is_old_news(at);
         let p = &mut self.live.progress;
-        if source == Source::Osc7501 && self.live.typed {
+        if source == Source::Osc7501 && self.live.typed && !known {
             p.osc_busy = true;
             p.osc_rest = None;
             let delivering =
@@ -315,12 +305,18 @@ impl Session {
         }
         // An agent at rest takes input: no start-up dialog says so.
         self.ready(now, source, out);
+        let known = self.is_old_news(at);
         let p = &mut self.live.progress;
         match source {
-            Source::Osc7501 if p.osc_busy => p.osc_rest = Some(rest),
+            Source::Osc7501 if p.osc_busy && !known => p.osc_rest = Some(rest),
             Source::SessionFile if at >= p.since && self.live.typed => p.file_rest = true,
             _ => {}
         }
+    }
+
+    /// Said once more after a restart, and of the time before the running turn.
+    fn is_old_news(&self, at: u64) -> bool {
+        self.live.recovering && at < self.live.progress.since
     }
 
     fn hear(&mut self, now: Now, source: Source, at: u64, said: Said, out: &mut Vec<Effect>) {
@@ -355,9 +351,14 @@ impl Session {
             Some((turn, TurnState::Confirmed)) if self.demo_went_on(at) => {
                 self.demo_chained(now, at, turn, taken, out);
             }
-            Some((_, TurnState::Confirmed)) => {
+            Some((turn, TurnState::Confirmed)) => {
+                let asked = self.durable.turn(turn).map(|t| t.as_typed()).unwrap_or_default();
+                let same = adapter::holds(&taken.text, asked);
                 let p = &mut self.live.progress;
-                p.in_transcript |= source == Source::Transcript && at >= p.since;
+                if source == Source::Transcript && at >= p.since {
+                    p.in_transcript = true;
+                    p.presumed &= !same;
+                }
             }
             // After a restart what was known before is said once more.
             _ if self.live.recovering && at <= self.durable.last_at => {}
@@ -378,6 +379,10 @@ impl Session {
         out: &mut Vec<Effect>,
     ) {
         let p = &mut self.live.progress;
+        if at < p.since {
+            // An earlier turn's, read back after a restart.
+            return;
+        }
         if p.prompt.is_none() {
             p.prompt = taken.prompt;
             return;
@@ -421,7 +426,15 @@ impl Session {
     pub(crate) fn foreign_turn(&mut self, now: Now, at: u64, taken: Taken, out: &mut Vec<Effect>) {
         let turn = TurnId(self.durable.next_turn);
         let origin = if taken.origin_agent { Origin::Agent } else { Origin::Typed };
-        let queued = Fact::Queued { turn, text: taken.text, key: None, origin, typed: None, command: false };
+        let queued = Fact::Queued {
+            turn,
+            text: taken.text,
+            key: None,
+            origin,
+            typed: None,
+            command: false,
+            began: Some(at),
+        };
         self.fact(now, queued, out);
         self.fact(now, Fact::Confirmed { turn, evidence: "hook".to_owned() }, out);
         self.live.typed = true;
@@ -460,6 +473,7 @@ impl Session {
         out: &mut Vec<Effect>,
     ) {
         self.close_prompts(now, "the turn ended", out);
+        let typed = self.durable.turn(turn).is_some_and(|t| t.state == TurnState::Delivering);
         let stop = self.live.progress.stop.take();
         self.live.shells_linger = stop.is_some_and(|s| s.shells > 0);
         self.fact(now, Fact::Ended { turn, outcome, text, error: error.clone() }, out);
@@ -472,8 +486,10 @@ impl Session {
             self.live.typed = false;
             out.push(Effect::WatchOutput(false));
         }
-        if matches!(outcome, Outcome::Interrupted | Outcome::Lost) {
-            self.doubt_composer(out);
+        match outcome {
+            Outcome::Lost if typed => self.discard_draft(now, out),
+            Outcome::Interrupted | Outcome::Lost => self.doubt_composer(out),
+            _ => {}
         }
         self.answer_sends(turn, outcome, error, out);
         let done = |(request, _): (RequestId, TurnId)| Effect::Done { request, result: Ok(()) };
@@ -493,17 +509,5 @@ impl Session {
             Timer::Dialog => self.look_again_at_start(out),
             Timer::Settle(_) | Timer::Quiet(_) => {}
         }
-    }
-
-    fn recovered(&mut self, now: Now, recovery: Recovery, out: &mut Vec<Effect>) {
-        self.live.recovering = false;
-        if self.durable.exit.is_some() {
-            return;
-        }
-        self.note(Source::Dsx, now.ms, "the supervisor was restarted".to_owned());
-        if !self.durable.ready && self.durable.pid.is_some() && self.durable.spec.cli != Cli::Command {
-            self.look_at_start(false, out);
-        }
-        self.recover_delivery(now, recovery, out);
     }
 }

@@ -47,6 +47,9 @@ pub(crate) struct Progress {
     pub file_rest: bool,
     /// The transcript has shown the message: only then do its endings count.
     pub in_transcript: bool,
+    /// That was taken over from before a restart and not read again: a line of the very millisecond in which the
+    /// turn began may be the end of the one before it.
+    pub presumed: bool,
     pub stop: Option<Stop>,
     pub failure: Option<Failure>,
     pub interrupted: bool,

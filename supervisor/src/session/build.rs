@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use dsx_core::{Cli, Durable, Recovery, Session, Spec};
+use dsx_core::adapter::read_osc7501;
+use dsx_core::{Cli, Durable, Evidence, Recovery, Session, Spec};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -16,10 +17,10 @@ use super::timers::Timers;
 use super::typist::{Typist, delivery_id};
 use super::viewers::Viewers;
 use crate::clock::now_ms;
-use crate::log::{Cursor, LogLimits, LogReader, LogWriter, Phase, rebuild};
+use crate::log::{Cursor, LogLimits, LogReader, LogWriter, Phase, rebuild_hearing};
 use crate::pump::{OnEvent, PumpEvent};
 use crate::registry::Reserved;
-use crate::screen::Terminal;
+use crate::screen::{TermEvent, Terminal};
 
 /// What a session's task is made of.
 pub(super) struct Parts {
@@ -93,6 +94,8 @@ pub(super) fn build(services: Services, parts: Parts, reserved: Reserved) -> io:
         ended: None,
         kill: None,
         seen_hooks: SeenHooks::default(),
+        taken_hooks: Vec::new(),
+        turn_ended: false,
         over: false,
     })
 }
@@ -137,6 +140,8 @@ pub(super) struct ReadBack {
     pub log: LogWriter,
     pub terminal: Terminal,
     pub cursor: Cursor,
+    /// The newest status record that was processed, and when it came.
+    pub reported: Option<(u64, Evidence)>,
 }
 
 /// Opens the log where the last supervisor left it and folds the screen up to where it had folded.
@@ -146,8 +151,15 @@ pub(super) fn read_back(dir: &Path) -> Result<ReadBack, crate::log::LogError> {
     let (rows, cols) = (super::birth::ROWS, super::birth::COLS);
     let log = LogWriter::open(&dir.join("log"), &LogLimits::default(), rows, cols, processed, now_ms())?;
     let reader: LogReader = log.reader();
-    let terminal = rebuild(&reader, processed);
-    Ok(ReadBack { log, terminal, cursor })
+    let mut reported = None;
+    let terminal = rebuild_hearing(&reader, processed, |at, events| {
+        for event in events {
+            if let TermEvent::Osc7501(payload) = event {
+                reported = read_osc7501(payload).map(|said| (at, said)).or(reported.take());
+            }
+        }
+    });
+    Ok(ReadBack { log, terminal, cursor, reported })
 }
 
 impl Task {
@@ -156,7 +168,10 @@ impl Task {
         let running = self.core.durable().running().map(|t| delivery_id(t.id));
         let begun = self.cursor.delivery().filter(|d| Some(d.id) == running);
         match begun.map(|d| d.phase) {
-            Some(Phase::Submitting | Phase::Submitted) => Recovery::Unknown,
+            Some(Phase::Submitted) => Recovery::Submitted,
+            Some(Phase::Submitting) => Recovery::Unknown,
+            // Typing is recorded before its first byte, unless there is nothing that would have recorded it.
+            None if self.cursor.is_new() => Recovery::Unknown,
             Some(Phase::Typing) | None => Recovery::NotSubmitted,
         }
     }

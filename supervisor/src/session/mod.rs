@@ -12,6 +12,7 @@ mod birth;
 mod build;
 mod death;
 mod effects;
+mod found;
 mod output;
 mod requests;
 mod sources;
@@ -30,6 +31,7 @@ use crate::serve::ReplyTo;
 
 pub(crate) use birth::core_exit;
 pub use birth::{Adopted, adopt, create};
+pub(crate) use found::take_in;
 pub use task::Services;
 
 /// Commands that may wait for a session; one more is refused, nobody waits for a place.
@@ -53,6 +55,8 @@ pub enum Command {
         payload: Vec<u8>,
         to: Option<ReplyTo>,
     },
+    /// A hook's report was not taken over its connection: it lies in the spool.
+    ReadSpool,
     Exited(Exit),
     /// Bytes typed by a viewer, by its connection's number and channel.
     Input(u64, Vec<u8>),

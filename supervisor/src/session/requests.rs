@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dsx_core::adapter::{key_bytes, read_hook};
-use dsx_core::{Input, RequestId, SendRequest, Source, Until, WaiterId};
+use dsx_core::{Evidence, Input, RequestId, SendRequest, Source, Until, WaiterId};
 use dsx_protocol::{
     Created, ErrorKind, Event, Keys, LastMessage, LogChunk, Logs, Messages, Reply, Request, Screen,
     ScreenReply, Settled, Wait, WireError,
@@ -21,6 +21,9 @@ use crate::serve::ReplyTo;
 const LOG_PIECE: usize = 128 * 1024;
 /// Rows of history that one request may have.
 const HISTORY: u32 = 50_000;
+
+/// Hooks' reports that are kept for the running turn.
+const TAKEN_HOOKS: usize = 64;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -185,12 +188,37 @@ impl Task {
             }
             return;
         }
-        for evidence in read_hook(self.core.spec().cli, payload) {
+        let said = read_hook(self.core.spec().cli, payload);
+        let of_a_turn = |e: &Evidence| {
+            matches!(e, Evidence::Submitted { .. } | Evidence::Stopped { .. } | Evidence::Failed { .. })
+        };
+        let needed_again = said.iter().any(of_a_turn);
+        for evidence in said {
             self.input(Input::Said { source: Source::Hook, at, evidence }).await;
         }
-        unspool(&self.dir, key);
+        // What it said of a turn is stored only with the turn's end: until then a crash has it read again.
+        if needed_again && self.core.durable().running().is_some() && self.taken_hooks.len() < TAKEN_HOOKS {
+            self.taken_hooks.push(key.to_owned());
+        } else {
+            unspool(&self.dir, key);
+        }
         if let Some(to) = to {
             to.answer(Ok(Reply::Done));
+        }
+    }
+
+    /// The turn they told of has ended, and that is stored.
+    pub(super) fn unspool_taken(&mut self) {
+        for key in self.taken_hooks.drain(..) {
+            unspool(&self.dir, &key);
+        }
+    }
+
+    /// Reads what hooks have left that did not reach the supervisor.
+    pub(super) async fn read_spool(&mut self) {
+        for (key, payload) in crate::hook::spooled(&self.dir) {
+            let at = crate::hook::time_of(&key).unwrap_or_default();
+            self.hook(at, &key, &payload, None).await;
         }
     }
 

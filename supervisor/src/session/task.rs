@@ -86,6 +86,10 @@ pub(super) struct Task {
     pub(super) kill: Option<super::death::Killing>,
     /// Keys of hooks' reports that were taken.
     pub(super) seen_hooks: SeenHooks,
+    /// Keys of those that a restart would need again, as they stand in the spool.
+    pub(super) taken_hooks: Vec<String>,
+    /// An ending was among the facts just stored.
+    pub(super) turn_ended: bool,
     pub(super) over: bool,
 }
 
@@ -131,6 +135,8 @@ impl SeenHooks {
 impl Task {
     pub(super) async fn run(mut self) {
         while !self.over {
+            // First, and not after something has happened: a program that prints nothing is ready as well.
+            self.answer_when_ready();
             let due = self.timers.next();
             tokio::select! {
                 biased;
@@ -145,8 +151,8 @@ impl Task {
                     None => std::future::pending().await,
                 }} => self.due().await,
             }
-            self.answer_when_ready();
         }
+        self.answer_when_ready();
         self.services.registry.gone(&self.id).await;
     }
 
@@ -191,6 +197,7 @@ impl Task {
                 }
             }
             Command::Hook { at, key, payload, to } => self.hook(at, &key, &payload, to).await,
+            Command::ReadSpool => self.read_spool().await,
             Command::Exited(exit) => self.program_ended(exit).await,
             Command::Input(viewer, bytes) => self.viewer_typed(viewer, bytes),
             Command::Resize(viewer, cols, rows) => self.viewer_resized(viewer, cols, rows),
