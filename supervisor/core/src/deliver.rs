@@ -211,6 +211,9 @@ impl Session {
         out.push(Effect::Disarm(Timer::Confirm(turn)));
         out.push(Effect::Disarm(Timer::StillThere(turn)));
         self.live.mixed = 0;
+        // It was free when the typing began: what it works on now is this, though the beginning may not have been
+        // seen (by another supervisor).
+        self.live.progress.osc_busy |= matches!(self.live.osc, Some((Said::Busy, _)));
         let receipt = self.receipt(turn, "submitted", Some(evidence));
         let sent = |(request, _): (RequestId, TurnId)| Effect::Sent { request, result: Ok(receipt.clone()) };
         out.extend(self.live.sends.extract_if(.., |(_, t)| *t == turn).map(sent));

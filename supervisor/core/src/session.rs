@@ -283,6 +283,7 @@ impl Session {
         if source == Source::Osc7501 && self.live.typed && !known {
             p.osc_busy = true;
             p.osc_rest = None;
+            p.earlier_rest = None;
             let delivering =
                 self.durable.running().filter(|t| t.state == TurnState::Delivering).map(|t| t.id);
             if let Some(turn) = delivering {
@@ -309,6 +310,7 @@ impl Session {
         let p = &mut self.live.progress;
         match source {
             Source::Osc7501 if p.osc_busy && !known => p.osc_rest = Some(rest),
+            Source::Osc7501 if self.live.recovering => p.earlier_rest = Some(rest),
             Source::SessionFile if at >= p.since && self.live.typed => p.file_rest = true,
             _ => {}
         }

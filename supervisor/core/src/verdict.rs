@@ -45,6 +45,9 @@ pub(crate) struct Progress {
     pub osc_busy: bool,
     pub osc_rest: Option<Rest>,
     pub file_rest: bool,
+    /// A rest read back after a restart that may be of before the turn: believed where the rest of the story fits
+    /// and nothing else comes for a while.
+    pub earlier_rest: Option<Rest>,
     /// The transcript has shown the message: only then do its endings count.
     pub in_transcript: bool,
     /// That was taken over from before a restart and not read again: a line of the very millisecond in which the
@@ -120,6 +123,8 @@ fn weigh_agent(p: &Progress, heard: Heard) -> Verdict {
         return match (quiet, stop.shells > 0, p.waited) {
             (true, _, _) | (false, true, true) => ended,
             (false, true, false) => Verdict::Wait(SHELLS_MS),
+            (false, false, true) if p.earlier_rest.is_some() => ended,
+            (false, false, false) if p.earlier_rest.is_some() => Verdict::Wait(REST_MS),
             // A hook of the user's may have sent the agent on: its rest has the last word.
             (false, false, _) => Verdict::Running,
         };
@@ -136,7 +141,8 @@ fn weigh_agent(p: &Progress, heard: Heard) -> Verdict {
 /// The agent rests, and nothing says how its turn ended.
 fn weigh_rest_alone(p: &Progress, heard: Heard) -> Verdict {
     // Every source that speaks at all must say so: one record alone may be forged or late.
-    let all_rest = (p.osc_rest.is_some() || !heard.osc) && (p.file_rest || !heard.file);
+    let osc_rest = p.osc_rest.as_ref().or(p.earlier_rest.as_ref());
+    let all_rest = (osc_rest.is_some() || !heard.osc) && (p.file_rest || !heard.file);
     if !all_rest || (!heard.osc && !heard.file) {
         return Verdict::Running;
     }
@@ -146,7 +152,7 @@ fn weigh_rest_alone(p: &Progress, heard: Heard) -> Verdict {
     if !p.waited {
         return Verdict::Wait(HOW_IT_ENDED_MS);
     }
-    match &p.osc_rest {
+    match osc_rest {
         Some(Rest::Error(message)) => {
             let error = message.clone().unwrap_or_else(|| "the agent reported an error".to_owned());
             Verdict::over(Outcome::Failed, None, Some(error))
@@ -209,6 +215,14 @@ mod tests {
         assert_eq!(weigh_agent(&stopped("x"), BOTH), Verdict::Running);
         let rested = Progress { osc_rest: Some(Rest::Done), ..stopped("x") };
         assert_eq!(weigh_agent(&rested, BOTH), Verdict::over(Outcome::Ended, Some("x".into()), None));
+    }
+
+    #[test]
+    fn a_rest_from_before_a_restart_counts_after_a_wait() {
+        let told = Progress { earlier_rest: Some(Rest::Done), ..stopped("x") };
+        assert_eq!(weigh_agent(&told, BOTH), Verdict::Wait(REST_MS));
+        let waited = Progress { waited: true, ..told };
+        assert_eq!(outcome(&weigh_agent(&waited, BOTH)), Some(Outcome::Ended));
     }
 
     #[test]
