@@ -86,7 +86,10 @@ fn a_long_paste_cut_off_anywhere_arrives_once_and_whole_or_is_lost() {
         for n in 0..8_u64 {
             let text = format!("hash {}", long_message(&format!("m{n}")));
             match cut(dsx, &id, &text, Duration::from_millis(4 + n * 10)) {
-                Value::String(outcome) if outcome == "ended" => assert_eq!(last(dsx, &id), digest(&text)),
+                Value::String(outcome) if outcome == "ended" => {
+                    let explained = || dsx.run(["explain", &id]).stdout;
+                    assert_eq!(last(dsx, &id), digest(&text), "message {n}\n{}", explained());
+                }
                 Value::String(outcome) if outcome == "lost" => lost += 1,
                 other => panic!("{other}"),
             }

@@ -208,7 +208,8 @@ fn under_stress_nothing_is_lost_silently_doubled_or_wrong() {
     let mut home = Home::new();
     home.set("DSX_MAX_SESSIONS_PER_CREATOR", "40");
     let dsx = dsx(&home);
-    let plan = Plan { sessions: 10, turns: 100, kill_every: std::time::Duration::from_millis(300) };
+    let plan =
+        Plan { sessions: 10, turns: 100, kill_every: std::time::Duration::from_millis(300), kills: 12 };
     let report = stress::run(&dsx, plan);
     println!("{report:#?}");
     assert_eq!(report.broken, Vec::<String>::new());

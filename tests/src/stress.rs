@@ -24,6 +24,9 @@ pub struct Plan {
     pub turns: usize,
     /// The supervisor is killed so long after it was seen to serve, over and over.
     pub kill_every: Duration,
+    /// After so many kills it is left alone. (From the fifth death in ten seconds on a supervisor is started ever
+    /// later, up to 5 s: kills without end make a run long and prove no more.)
+    pub kills: usize,
 }
 
 /// What came of it.
@@ -55,7 +58,9 @@ pub fn run(dsx: &Dsx<'_>, plan: Plan) -> Report {
     let mut report = thread::scope(|scope| {
         let killer = scope.spawn(move || {
             let mut kills = 0;
-            while stopped.recv_timeout(plan.kill_every) == Err(RecvTimeoutError::Timeout) {
+            while kills < plan.kills
+                && stopped.recv_timeout(plan.kill_every) == Err(RecvTimeoutError::Timeout)
+            {
                 kill_supervisor(dsx);
                 kills += 1;
             }
