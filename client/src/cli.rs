@@ -6,6 +6,9 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use dsx_protocol::TurnId;
 
+/// Seconds that an agent may take to start, where nobody says otherwise.
+const START_TIMEOUT: f64 = 60.0;
+
 /// Runs coding agents in terminals of their own, with a contract that programs can rely on.
 ///
 /// Hand a task to an agent and get its answer:
@@ -15,7 +18,7 @@ use dsx_protocol::TurnId;
 /// Exit codes: 0 done, 1 failed, 2 usage, 3 no such session, 4 the agent waits for input, 5 the turn failed,
 /// 6 the session ended first, 7 refused, 8 no supervisor, 124 timeout, 130 Ctrl-C (the turn goes on).
 #[derive(Debug, Parser)]
-#[command(name = "dsx", version, verbatim_doc_comment, arg_required_else_help = true)]
+#[command(name = "dsx", bin_name = "dsx", version, verbatim_doc_comment, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub verb: Verb,
@@ -24,7 +27,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Start a session and print its id
-    Create(CreateArgs),
+    Create(CreateVerb),
     /// Hand a message to an agent; returns when it has taken it, or it is queued
     Send(SendArgs),
     /// Wait until turns have ended, an agent asks something, or sessions have ended
@@ -65,7 +68,7 @@ pub(crate) enum Verb {
 impl Verb {
     pub(crate) fn wants_json(&self) -> bool {
         match self {
-            Self::Create(a) => a.json,
+            Self::Create(a) => a.new.json,
             Self::Send(a) => a.json,
             Self::Wait(a) => a.json,
             Self::Ask(a) => a.send.json,
@@ -91,6 +94,16 @@ pub(crate) struct JsonArgs {
     pub json: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct CreateVerb {
+    #[command(flatten)]
+    pub new: CreateArgs,
+    /// Seconds to wait until it takes input
+    #[arg(long, value_name = "S", default_value_t = START_TIMEOUT, allow_negative_numbers = true)]
+    pub timeout: f64,
+}
+
+/// What a session is to be.
 #[derive(Debug, Args, Clone)]
 pub(crate) struct CreateArgs {
     /// The agent: claude or demo; without it the first that is installed
@@ -123,9 +136,6 @@ pub(crate) struct CreateArgs {
     /// Print the id alone
     #[arg(short, long)]
     pub quiet: bool,
-    /// Seconds to wait until it takes input
-    #[arg(long, value_name = "S", default_value_t = 60.0)]
-    pub start_timeout: f64,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -185,7 +195,7 @@ pub(crate) struct UntilArgs {
     #[arg(long, value_parser = ["idle", "ended", "waiting", "exited"])]
     pub until: Option<String>,
     /// Seconds to wait at most
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub timeout: Option<f64>,
     /// Accepted and ignored: nothing is polled
     #[arg(long, hide = true)]
@@ -202,17 +212,21 @@ pub(crate) struct AskArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    #[command(flatten)]
-    pub create: CreateArgs,
     /// The message; - reads standard input
+    // In front of the command, which has to be the last.
     #[arg(allow_hyphen_values = true)]
     pub text: Option<String>,
+    #[command(flatten)]
+    pub create: CreateArgs,
     /// Read the message from a file; - is standard input
     #[arg(long, value_name = "F", conflicts_with = "text")]
     pub file: Option<PathBuf>,
     /// Seconds to wait for the answer at most
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub timeout: Option<f64>,
+    /// Seconds to wait until it takes input
+    #[arg(long, value_name = "S", default_value_t = START_TIMEOUT, allow_negative_numbers = true)]
+    pub start_timeout: f64,
     /// Keep the session
     #[arg(long)]
     pub keep: bool,
@@ -312,7 +326,7 @@ pub(crate) struct KillArgs {
     #[arg(long, conflicts_with = "ids")]
     pub all: bool,
     /// Seconds between asking and forcing
-    #[arg(long, value_name = "S")]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub grace: Option<f64>,
     /// Print JSON
     #[arg(long)]

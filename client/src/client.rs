@@ -20,6 +20,7 @@ const ATTEMPTS: u32 = 20;
 
 /// What came on a request's channel.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is moved once")]
 pub(crate) enum Incoming {
     Reply(Reply),
     Error(WireError),
@@ -41,8 +42,9 @@ pub(crate) struct Client {
 
 /// Where everything is, by this process's environment.
 pub(crate) fn paths() -> Result<Paths, Failure> {
-    Paths::resolve(|name| std::env::var_os(name), nix::unistd::geteuid().as_raw())
-        .map_err(|e| Failure::failed(e.to_string(), "set HOME or DSX_HOME"))
+    Paths::resolve(|name| std::env::var_os(name), nix::unistd::geteuid().as_raw()).map_err(|e| {
+        WireError::new(ErrorKind::Unavailable, e.to_string()).hint("set HOME or DSX_HOME").into()
+    })
 }
 
 /// The running binary, which is also the supervisor's.
@@ -63,7 +65,8 @@ impl Client {
         Self::over(connect_existing(&paths()?)?, false)
     }
 
-    fn over(stream: UnixStream, start: bool) -> Result<Self, Failure> {
+    /// Greets over a connection that is open already.
+    pub(crate) fn over(stream: UnixStream, start: bool) -> Result<Self, Failure> {
         let mut client = Self { stream, decoder: Decoder::new(), next_channel: 1, greeted: false, start };
         client.write(Kind::Hello, 0, &wire(body(&Hello::ours()))?);
         Ok(client)
@@ -87,11 +90,6 @@ impl Client {
         }
         self.write(Kind::Request, channel, &bytes);
         Ok(channel)
-    }
-
-    /// Types bytes on an attached channel.
-    pub(crate) fn type_bytes(&mut self, channel: u32, bytes: &[u8]) {
-        self.write(Kind::Input, channel, bytes);
     }
 
     /// A write that fails is noticed as a connection that ended when the answer is read.

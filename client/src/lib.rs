@@ -5,9 +5,11 @@
 //! stdout is data, stderr is for people. Absences: nothing here decides what an agent's state is, and
 //! nothing but `attach`, `--ansi` and `--raw` lets an agent's escape sequences reach the user's terminal.
 
+mod attach;
 mod cli;
 mod client;
 pub mod demo;
+mod doctor;
 mod failure;
 mod json;
 mod outcome;
@@ -39,7 +41,7 @@ pub fn main() -> ExitCode {
     signals::exit_on_interrupt();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) => return usage(&error),
+        Err(error) => return usage(&error, wants_json()),
     };
     let json = cli.verb.wants_json();
     match verbs::run(cli.verb) {
@@ -55,10 +57,35 @@ fn demo_agent(args: impl Iterator<Item = OsString>) -> ExitCode {
     }
 }
 
-fn usage(error: &clap::Error) -> ExitCode {
-    // Help and version are data; everything else is for people. A closed pipe is nobody's concern.
+fn usage(error: &clap::Error, json: bool) -> ExitCode {
+    let code = u8::try_from(error.exit_code()).unwrap_or(2);
+    if code == 0 {
+        // Help and version are data, the rest is for people.
+        return match error.print() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(lost) => report(&lost.into(), json),
+        };
+    }
+    if json {
+        return report(&spoken(error), json);
+    }
+    // Nobody may be there to read it.
     let _ = error.print();
-    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+    ExitCode::from(code)
+}
+
+/// What clap says, as an error of ours: its first line, and as the hint what it says besides.
+fn spoken(error: &clap::Error) -> Failure {
+    let said = error.render().to_string();
+    let mut lines = said.lines().map(str::trim).filter(|line| !line.is_empty());
+    let first = lines.next().unwrap_or_default();
+    let more: Vec<&str> = lines.collect();
+    Failure::usage(first.strip_prefix("error: ").unwrap_or(first), &more.join(" "))
+}
+
+/// Whether JSON is asked for on a command line that does not parse.
+fn wants_json() -> bool {
+    std::env::args_os().skip(1).take_while(|arg| arg != "--").any(|arg| arg == "--json")
 }
 
 /// The one place where an error is printed.
@@ -67,7 +94,9 @@ fn report(failure: &Failure, json: bool) -> ExitCode {
     let _ = match failure {
         // Whoever read our output has gone; they know.
         Failure::Closed => return ExitCode::SUCCESS,
-        Failure::Error(error) if json => writeln!(stderr, "{}", json::error(error)),
+        Failure::Error(error) if json => {
+            writeln!(stderr, "{}", output::sanitize::json(&json::error(error).to_string()))
+        }
         Failure::Error(error) => {
             let told = writeln!(stderr, "dsx: {}", output::sanitize::one_line(&error.message));
             match &error.hint {

@@ -9,6 +9,9 @@ const HEADER: usize = 9;
 /// The largest body of any kind; each kind has a cap of its own below it.
 pub const MAX_BODY: usize = 16 * 1024 * 1024;
 
+/// How deep maps and lists may lie in each other; ours go five deep. Without a bound a peer could overflow the stack.
+const MAX_DEPTH: usize = 64;
+
 /// What a frame carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -112,6 +115,7 @@ pub fn encode(kind: Kind, channel: u32, body: &[u8]) -> Result<Vec<u8>, FrameErr
 /// The value of a body, which must be consumed whole: rmp-serde by itself accepts trailing bytes.
 pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, FrameError> {
     let mut reader = rmp_serde::Deserializer::new(std::io::Cursor::new(body));
+    reader.set_max_depth(MAX_DEPTH);
     let value = T::deserialize(&mut reader).map_err(|e| FrameError::Decode(e.to_string()))?;
     let rest = body.len().saturating_sub(reader.position() as usize);
     if rest > 0 {
@@ -208,5 +212,16 @@ mod tests {
         bytes.push(0);
         assert_eq!(decode::<u8>(&bytes), Err(FrameError::Trailing(1)));
         assert!(matches!(decode::<u8>(&[]), Err(FrameError::Decode(_))));
+    }
+
+    #[test]
+    fn nesting_without_end_is_an_error_and_not_a_crash() {
+        for levels in [MAX_DEPTH, 1_000, 200_000] {
+            let maps = [0x81, 0xa1, b'x'].repeat(levels);
+            for nested in [maps, vec![0x91; levels]] {
+                assert!(matches!(decode::<crate::Request>(&nested), Err(FrameError::Decode(_))));
+                assert!(matches!(decode::<crate::Hello>(&nested), Err(FrameError::Decode(_))));
+            }
+        }
     }
 }

@@ -99,6 +99,8 @@ pub struct LastMessage {
     pub turn: Option<TurnId>,
     /// How many, newest last; 0 is 1.
     pub count: u32,
+    /// However they ended, and those that have not; else those that ended well.
+    pub all: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -161,7 +163,8 @@ pub struct Attach {
     pub rows: u16,
 }
 
-/// The viewer's terminal has another size now; sent on the channel of its `Attach`.
+/// The viewer's terminal has another size now, or has lost its picture; sent on the channel of its `Attach`, and
+/// answered by a repaint.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Resize {

@@ -16,7 +16,7 @@ pub mod hook;
 pub mod keeper;
 pub mod launch;
 pub mod log;
-mod program;
+pub mod program;
 pub mod pump;
 pub mod registry;
 pub mod screen;

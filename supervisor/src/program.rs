@@ -5,8 +5,13 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
 
 use dsx_protocol::{ErrorKind, WireError};
+
+/// How long a program may take to say its version.
+const VERSION: Duration = Duration::from_secs(10);
 
 fn failed(what: String) -> WireError {
     WireError::new(ErrorKind::Failed, what)
@@ -30,21 +35,23 @@ pub(crate) fn variable<'a>(env: &'a [(Vec<u8>, Vec<u8>)], name: &str) -> Option<
 }
 
 /// The program that `name` means in a directory and an environment, if it can be run.
-pub(crate) fn find(name: &OsStr, env: &[(Vec<u8>, Vec<u8>)], cwd: &Path) -> Result<PathBuf, WireError> {
+///
+/// # Errors
+/// What is in the way, by name.
+pub fn find(name: &OsStr, env: &[(Vec<u8>, Vec<u8>)], cwd: &Path) -> Result<PathBuf, WireError> {
     let shown = name.to_string_lossy();
     if name.as_bytes().contains(&b'/') {
         let path = cwd.join(name);
         return match refusal(&path) {
             None => Ok(path),
-            Some(why) => {
-                Err(failed(format!("{shown} cannot be run: {why}"))
-                    .hint("check the path and its mode ('ls -l')"))
-            }
+            Some(why) => Err(failed(format!("{} cannot be run: {why}", path.display()))
+                .hint("check the path and its mode ('ls -l')")),
         };
     }
     let path: OsString = variable(env, "PATH").map_or_else(|| "/usr/bin:/bin".into(), OsStr::to_owned);
     let mut unusable = None;
-    for directory in std::env::split_paths(&path) {
+    // A name of nothing would find the directory itself.
+    for directory in std::env::split_paths(&path).filter(|_| !name.is_empty()) {
         let candidate = cwd.join(directory).join(name);
         match refusal(&candidate) {
             None => return Ok(candidate),
@@ -59,6 +66,15 @@ pub(crate) fn find(name: &OsStr, env: &[(Vec<u8>, Vec<u8>)], cwd: &Path) -> Resu
         None => failed(format!("the program '{shown}' is not on the PATH"))
             .hint("install it, give its path, or name another after '--'"),
     })
+}
+
+/// What the program says to `--version`; nothing where it says nothing in time.
+pub(crate) async fn version(program: &Path, env: &[(Vec<u8>, Vec<u8>)], cwd: &Path) -> Option<String> {
+    let pairs = env.iter().map(|(n, v)| (OsStr::from_bytes(n), OsStr::from_bytes(v)));
+    let mut asked = tokio::process::Command::new(program);
+    asked.arg("--version").env_clear().envs(pairs).current_dir(cwd).stdin(Stdio::null()).kill_on_drop(true);
+    let said = tokio::time::timeout(VERSION, asked.output()).await.ok()?.ok()?;
+    Some(String::from_utf8_lossy(&said.stdout).trim().to_owned())
 }
 
 fn refusal(path: &Path) -> Option<String> {

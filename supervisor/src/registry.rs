@@ -240,7 +240,7 @@ impl State {
             ..Summary::default()
         };
         let (summary, seen) = watch::channel(first);
-        let handle = SessionHandle { id: id.clone(), mailbox: sender, summary: seen };
+        let handle = SessionHandle::new(id.clone(), sender, seen);
         let entry = Entry { handle: handle.clone(), creator, depth, key };
         self.sessions.insert(id.clone(), entry);
         Reserved { id, depth, handle, mailbox, summary }

@@ -20,7 +20,7 @@ use crate::keeper::{Child, KeeperEvent, KeeperHandle};
 use crate::launch::{Inherited, Origin};
 use crate::pump::Pump;
 use crate::registry::Registry;
-use crate::serve::{ReplyTo, accept};
+use crate::serve::{Outbox, ReplyTo, accept};
 use crate::session::{Adopted, Command, Services, adopt, core_exit, take_in};
 use crate::store::Store;
 use crate::watch::Watch;
@@ -99,7 +99,7 @@ async fn start(
     origin: &Origin,
 ) -> Result<(Services, watch::Sender<PathBuf>, Vec<String>), Failure> {
     let state = &origin.paths.state;
-    let (store, opened) = Store::open(&state.join("dsx.db"), now_ms())?;
+    let (store, opened) = Store::open(&state.join(crate::store::FILE), now_ms())?;
     let mut warnings = Vec::new();
     if let Some(aside) = opened.set_aside {
         let warning =
@@ -318,7 +318,7 @@ impl Control {
             return Err(WireError::new(ErrorKind::Refused, what)
                 .hint("end them first, or use 'dsx supervisor stop --kill'"));
         }
-        let (outbox, mut answers) = mpsc::channel(live.len());
+        let (outbox, mut answers) = Outbox::new(live.len());
         for handle in &live {
             let kill = dsx_protocol::Kill { session: handle.id.clone(), grace_ms: None };
             let to = ReplyTo::new(outbox.clone(), 0);
@@ -326,8 +326,7 @@ impl Control {
         }
         drop(outbox);
         // Each answers when it is gone; what does not end is hung up with the keeper.
-        let all = async { while answers.recv().await.is_some() {} };
-        let _ = timeout(STOPPING, all).await;
+        let _ = timeout(STOPPING, answers.end()).await;
         Ok(())
     }
 }

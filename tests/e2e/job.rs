@@ -1,12 +1,16 @@
 //! What the tests of the whole product share: a home, a model server where an agent needs one, and `dsx`.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::sync_channel;
+use std::thread;
 
+use dsx_tests::DEADLINE;
 use dsx_tests::agents::{CLAUDE, CLAUDE_BEFORE_7501, Package, install_or_skip};
-use dsx_tests::dsx::{Dsx, Output};
+use dsx_tests::dsx::{Call, Dsx, Output};
 use dsx_tests::home::Home;
 use dsx_tests::model_server::ModelServer;
+use dsx_tests::pty::{Pty, PtyCommand};
 
 /// The product under test in a home of its own.
 pub fn dsx(home: &Home) -> Dsx<'_> {
@@ -65,4 +69,58 @@ pub fn transcripts(home: &Home) -> Vec<PathBuf> {
 /// The text on a session's screen.
 pub fn screen(dsx: &Dsx<'_>, id: &str) -> String {
     dsx.run(["screen", id]).expect_code(0).stdout
+}
+
+/// Asks again and again, for what no command of dsx waits for yet.
+pub fn eventually(dsx: &Dsx<'_>, id: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + dsx_tests::DEADLINE;
+    while !holds() {
+        let late = std::time::Instant::now() > deadline;
+        assert!(!late, "{}\n{}", dsx.run(["explain", id]).stdout, dsx.run(["screen", id]).stdout);
+    }
+}
+
+/// The one line of `wait --json`.
+pub fn settled(output: Output) -> serde_json::Value {
+    let line = output.line();
+    serde_json::from_str(line).unwrap_or_else(|e| panic!("not one line of JSON ({e}): {output:?}"))
+}
+
+/// The error that a call with `--json` told on stderr, which must be its last line.
+pub fn error(output: &Output) -> serde_json::Value {
+    let line = output.stderr.lines().last().unwrap_or_default();
+    let told: serde_json::Value =
+        serde_json::from_str(line).unwrap_or_else(|e| panic!("no JSON error ({e}): {output:?}"));
+    for field in ["kind", "message", "hint", "session"] {
+        assert!(told["error"].get(field).is_some(), "{field} is missing: {told}");
+    }
+    told["error"].clone()
+}
+
+/// A call of a shell script in the home's environment, in which `$DSX` is the product.
+pub fn shell(dsx: &Dsx<'_>, script: &str) -> Call {
+    let mut call = dsx.call(["-c", script]).env("DSX", dsx.program());
+    call.program = "/bin/bash".into();
+    call
+}
+
+/// A named pipe in the project directory, by which a program in a session and its test meet.
+pub fn fifo(home: &Home, name: &str) -> PathBuf {
+    let path = home.project().join(name);
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("making a named pipe");
+    path
+}
+
+/// What somebody writes into a named pipe, once he does.
+pub fn heard(fifo: &Path) -> String {
+    let (told, said) = sync_channel(1);
+    let path = fifo.to_owned();
+    thread::spawn(move || told.send(fs::read_to_string(path)));
+    let text = said.recv_timeout(DEADLINE).expect("nobody wrote into the named pipe");
+    text.expect("reading a named pipe")
+}
+
+/// The product in a terminal of 40 rows and 120 columns.
+pub fn pty(dsx: &Dsx<'_>, args: &[&str]) -> Pty {
+    PtyCommand::new(dsx.home(), dsx.program(), args).spawn()
 }

@@ -2,16 +2,28 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+mod attach;
+mod bad_input;
 mod claude;
 mod claude_facts;
+mod command;
 mod crash_claude;
 mod crash_delivery;
 mod crash_output;
 mod crash_processes;
 mod crash_start;
+mod demo;
+mod doctor;
+mod env;
 mod harness;
+mod ids;
 mod job;
+mod kill;
+mod limits;
 mod main_job;
+mod output;
+mod plumbing;
 mod runner;
 mod traps_ending;
 mod traps_sending;
+mod wait;

@@ -7,7 +7,7 @@ use dsx_tests::home::Home;
 use dsx_tests::model_server::ModelServer;
 use serde_json::Value;
 
-use crate::job::{answer, create, dsx, last, with_claude, with_each_claude};
+use crate::job::{answer, create, dsx, eventually, last, with_claude, with_each_claude};
 
 /// Waits for the newest turn and returns how it settled, whatever the exit code.
 fn settled(dsx: &Dsx<'_>, id: &str) -> Value {
@@ -177,13 +177,20 @@ fn an_attended_session_asks_before_it_begins() {
             );
             let options = status["prompt"]["options"].as_array().unwrap();
             let yes = options.iter().position(|o| o["label"].as_str().unwrap().starts_with("Yes")).unwrap();
-            // Options are numbered from 1 as they stand on the screen; the highlighted one is answered by Enter.
-            if package.version == CLAUDE.version {
-                assert_eq!(yes, 1, "{options:?}");
+            // 2.1.328 highlights "No": a blind Enter would end it.
+            assert_eq!(yes, usize::from(package.version == CLAUDE.version), "{options:?}");
+            let pointed = |option: &str| {
+                let shown = dsx.run(["screen", &id]).stdout;
+                shown.lines().any(|l| l.contains('❯') && l.contains(option))
+            };
+            if !pointed("Yes") {
                 dsx.run(["keys", &id, "Down"]).expect_code(0);
+                eventually(dsx, &id, || pointed("Yes"));
+                // 2.1.328 draws the move a little before it counts: an Enter at once still means "No".
+                dsx.run(["wait", &id, "--until", "exited", "--timeout", "0.5"]).expect_code(124);
             }
             dsx.run(["keys", &id, "Enter"]).expect_code(0);
-            dsx.run(["wait", &id, "--until", "idle", "--timeout", "120"]);
+            eventually(dsx, &id, || dsx.json(["status", &id])["status"] == "idle");
             assert_eq!(answer(dsx, &id, "say hello"), "hello");
         });
     }

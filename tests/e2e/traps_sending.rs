@@ -5,7 +5,7 @@ use std::fs;
 use dsx_tests::DEADLINE;
 use serde_json::Value;
 
-use crate::job::{answer, create, last, with_each_claude};
+use crate::job::{answer, create, eventually, last, with_each_claude};
 
 #[test]
 fn text_the_agent_would_run_is_refused_and_nothing_is_typed() {
@@ -50,6 +50,20 @@ fn text_the_box_would_alter_goes_by_a_file() {
 }
 
 #[test]
+fn a_message_by_file_may_be_read_without_asking() {
+    with_each_claude("a_message_by_file_may_be_read_without_asking", |dsx, server| {
+        let id = create(dsx, &["--mode", "ask"]);
+        dsx.run(["ask", &id, "a\ttab"]).expect_code(0);
+        let told = server.log().turns().last().unwrap().text().to_owned();
+        let path = told.split_whitespace().find(|w| w.starts_with('/')).unwrap();
+        let said = dsx.run(["ask", &id, &format!("tool read {path}")]).expect_code(0);
+        assert!(said.stdout.contains("a\ttab"), "{said:?}");
+        // Anything else is still asked for.
+        dsx.run(["ask", &id, "tool read /etc/hostname"]).expect_code(4);
+    });
+}
+
+#[test]
 fn messages_sent_while_it_works_stay_turns_of_their_own() {
     with_each_claude("messages_sent_while_it_works_stay_turns_of_their_own", |dsx, server| {
         let id = create(dsx, &[]);
@@ -85,8 +99,13 @@ fn a_message_never_answers_a_permission_dialog() {
         let queued = dsx.json(["send", &id, "say after", "--queue"]);
         assert_eq!(queued["delivery"], "queued");
         assert!(!made.exists(), "the dialog was answered by a message");
+        // The hook tells of the dialog before it takes keys.
+        eventually(dsx, &id, || dsx.run(["screen", &id]).stdout.contains("Do you want to proceed?"));
+        // It is drawn a little before it takes keys, too.
+        dsx.run(["wait", &id, "--until", "exited", "--timeout", "1"]).expect_code(124);
         // 1 is "Yes" in every version's dialog for a shell command.
         dsx.run(["keys", &id, "1"]).expect_code(0);
+        eventually(dsx, &id, || dsx.json(["status", &id])["status"] != "waiting_for_input");
         dsx.run(["wait", &id, "--timeout", "120"]).expect_code(0);
         assert_eq!(last(dsx, &id), "after");
         assert!(made.exists());
@@ -117,11 +136,7 @@ fn what_somebody_types_is_a_turn_of_its_own() {
         dsx.run(["keys", &id, "say typed by hand"]).expect_code(0);
         dsx.run(["keys", &id, "Enter"]).expect_code(0);
         // Its turn is t2, once the agent has taken it.
-        let deadline = std::time::Instant::now() + DEADLINE;
-        while dsx.run(["last-message", &id, "--turn", "t2"]).code != 0 {
-            assert!(std::time::Instant::now() < deadline, "{:?}", dsx.run(["explain", &id]));
-            dsx.run(["wait", &id, "--until", "idle", "--timeout", "120"]).expect_code(0);
-        }
+        eventually(dsx, &id, || dsx.run(["last-message", &id, "--turn", "t2"]).code == 0);
         assert_eq!(dsx.json(["last-message", &id, "--turn", "t2"])[0]["text"], "typed by hand");
         assert_eq!(answer(dsx, &id, "say sent again"), "sent again");
     });

@@ -21,3 +21,9 @@ mod sweep;
 /// How long a wait may take before it counts as a failure. Generous on purpose: it is reached only when
 /// something is broken, and a loaded machine must not look broken.
 pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Whether the machine has a program, for tests of programs that not every machine has.
+#[must_use]
+pub fn on_path(program: &str) -> bool {
+    ["/usr/bin", "/bin"].iter().any(|dir| std::path::Path::new(dir).join(program).is_file())
+}

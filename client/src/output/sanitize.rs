@@ -24,6 +24,26 @@ pub fn multi_line(text: &str) -> Cow<'_, str> {
     sanitize(text, true)
 }
 
+/// For a line of JSON: nothing is lost, what would act on a terminal is written as an escape of JSON's own.
+/// (Outside of strings JSON has none of these characters.)
+#[must_use]
+pub fn json(text: &str) -> Cow<'_, str> {
+    let acts =
+        |c: char| c != '\n' && (c.is_control() || is_invisible(c) || matches!(c, '\u{2028}' | '\u{2029}'));
+    if !text.contains(acts) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if acts(c) {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| shown.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            shown.push(c);
+        }
+    }
+    Cow::Owned(shown)
+}
+
 enum Fate {
     Kept,
     Dropped,
@@ -120,6 +140,16 @@ mod tests {
             assert!(lines.chars().all(|c| matches!(c, '\n' | '\t') || is_harmless(c)), "{c:?}: {lines:?}");
             assert!(line.starts_with('a') && line.contains('b'), "{c:?} took its neighbours along");
         }
+    }
+
+    #[test]
+    fn json_loses_nothing_and_does_nothing() {
+        let text: String = every_char().collect();
+        let line = serde_json::to_string(&text).unwrap();
+        let shown = json(&line);
+        assert!(!shown.contains(|c: char| c.is_control() || is_invisible(c)));
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
+        assert!(matches!(json("{\"a\": \"é 漢 🙂\"}\n"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use dsx_protocol::{SendReceipt, Settled};
+use dsx_protocol::{LastMessage, SendReceipt, Settled};
 use serde_json::json;
 
 use super::create::deadline;
@@ -50,9 +50,9 @@ pub(super) fn finish(
 
 /// The turn's text, if it has ended with one.
 fn answer(client: &mut Client, settled: &Settled) -> Result<Option<String>, Failure> {
-    if !matches!(settled.outcome.as_str(), "ended" | "interrupted" | "failed") || settled.turn.is_none() {
-        return Ok(None);
-    }
-    let messages = last_message::fetch(client, &settled.session, settled.turn, 1)?;
+    let over = ["ended", "interrupted", "failed", "exited"].contains(&settled.outcome.as_str());
+    let Some(turn) = settled.turn.filter(|_| over) else { return Ok(None) };
+    let request = LastMessage { session: settled.session.clone(), turn: Some(turn), count: 1, all: false };
+    let messages = last_message::fetch(client, request)?;
     Ok(messages.into_iter().next().and_then(|m| m.text))
 }

@@ -9,13 +9,14 @@ use serde_bytes::ByteBuf;
 use uuid::Uuid;
 
 use super::{Outcome, note, print_line};
-use crate::cli::CreateArgs;
+use crate::cli::{CreateArgs, CreateVerb};
 use crate::client::{Client, Incoming};
 use crate::failure::Failure;
 use crate::json;
 
-pub(super) fn run(args: &CreateArgs) -> Outcome {
-    let created = create(&mut Client::open()?, args)?;
+pub(super) fn run(verb: &CreateVerb) -> Outcome {
+    let args = &verb.new;
+    let created = create(&mut Client::open()?, args, verb.timeout)?;
     if args.json {
         print_line(&json::created(&created.session))?;
     } else {
@@ -32,9 +33,9 @@ pub(super) fn run(args: &CreateArgs) -> Outcome {
 }
 
 /// Starts a session and waits until it takes input or asks something.
-pub(super) fn create(client: &mut Client, args: &CreateArgs) -> Result<Created, Failure> {
+pub(super) fn create(client: &mut Client, args: &CreateArgs, timeout: f64) -> Result<Created, Failure> {
     let request = Request::Create(request(args)?);
-    let deadline = deadline(Some(args.start_timeout))?;
+    let deadline = deadline(Some(timeout))?;
     loop {
         let channel = client.ask(&request)?;
         loop {
@@ -43,7 +44,7 @@ pub(super) fn create(client: &mut Client, args: &CreateArgs) -> Result<Created, 
                 (c, Incoming::Error(error)) if c == channel || c == 0 => return Err(error.into()),
                 (_, Incoming::Lost) => break,
                 (_, Incoming::TimedOut) => {
-                    let what = format!("the agent did not take input within {} s", args.start_timeout);
+                    let what = format!("the agent did not take input within {timeout} s");
                     return Err(WireError::new(ErrorKind::Timeout, what)
                         .hint("it is still there: see 'dsx list' and 'dsx screen @last'")
                         .into());

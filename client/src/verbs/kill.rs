@@ -3,11 +3,10 @@
 use dsx_protocol::{ErrorKind, Kill, Reply, Request, WireError};
 use serde_json::json;
 
-use super::{Outcome, list, note, print_line, session, unexpected};
+use super::{Outcome, list, note_error, print_line, session, unexpected};
 use crate::cli::KillArgs;
 use crate::client::{Client, Incoming};
 use crate::failure::Failure;
-use crate::json as fields;
 
 pub(super) fn run(args: &KillArgs) -> Outcome {
     let mut client = Client::open()?;
@@ -57,7 +56,7 @@ fn failed(error: WireError, args: &KillArgs, code: u8) -> Result<u8, Failure> {
     if args.ids.len() <= 1 && !args.all {
         return Err(error.into());
     }
-    note(&if args.json { fields::error(&error).to_string() } else { format!("dsx: {}", error.message) });
+    note_error(&error, args.json);
     Ok(if code == 0 { error.kind.exit_code() } else { code })
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::{self, IsTerminal as _};
 
-use dsx_protocol::{LastMessage, Message, Reply, Request, TurnId};
+use dsx_protocol::{LastMessage, Message, Reply, Request};
 
 use super::{Outcome, print, print_line, session, unexpected};
 use crate::cli::LastMessageArgs;
@@ -14,7 +14,8 @@ use crate::output::sanitize::multi_line;
 pub(super) fn run(args: &LastMessageArgs) -> Outcome {
     let mut client = Client::open()?;
     let session = session(&mut client, &args.id)?;
-    let messages = fetch(&mut client, &session, args.turn, args.count)?;
+    let request = LastMessage { session, turn: args.turn, count: args.count, all: false };
+    let messages = fetch(&mut client, request)?;
     if args.json {
         let all: serde_json::Value = messages.iter().map(json::message).collect();
         print_line(&all)?;
@@ -26,13 +27,7 @@ pub(super) fn run(args: &LastMessageArgs) -> Outcome {
     Ok(0)
 }
 
-pub(super) fn fetch(
-    client: &mut Client,
-    session: &str,
-    turn: Option<TurnId>,
-    count: u32,
-) -> Result<Vec<Message>, Failure> {
-    let request = LastMessage { session: session.to_owned(), turn, count };
+pub(super) fn fetch(client: &mut Client, request: LastMessage) -> Result<Vec<Message>, Failure> {
     match client.call(&Request::LastMessage(request))? {
         Reply::Messages(messages) => Ok(messages.messages),
         other => Err(unexpected(&other)),

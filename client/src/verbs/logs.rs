@@ -2,7 +2,7 @@
 
 use std::io::{self, Write as _};
 
-use dsx_protocol::{Event, Logs, Message, Reply, Request};
+use dsx_protocol::{Event, LastMessage, Logs, Message, Reply, Request};
 
 use super::{Outcome, last_message, note, print, print_line, session, unexpected};
 use crate::cli::LogsArgs;
@@ -20,7 +20,8 @@ pub(super) fn run(args: &LogsArgs) -> Outcome {
     if args.raw {
         return raw(&mut client, session);
     }
-    let messages = last_message::fetch(&mut client, &session, None, TURNS)?;
+    let request = LastMessage { session, turn: None, count: TURNS, all: true };
+    let messages = last_message::fetch(&mut client, request)?;
     for message in &messages {
         if args.json {
             let mut value = json::message(message);
@@ -33,11 +34,23 @@ pub(super) fn run(args: &LogsArgs) -> Outcome {
     Ok(0)
 }
 
+/// What was asked behind `>`, the answer below it, and how the turn ended where that was not well.
 fn as_text(message: &Message) -> String {
     let turn = message.turn.map(|t| t.to_string()).unwrap_or_default();
     let request = message.request.as_deref().unwrap_or_default();
-    let answer = message.text.as_deref().unwrap_or("(no text)");
-    format!("[{turn}] > {}\n{}\n\n", multi_line(request), multi_line(answer).trim_end())
+    let mut text = format!("[{turn}] > {}\n", multi_line(request).trim_end());
+    let answer = message.text.as_deref().map(multi_line).unwrap_or_default();
+    if !answer.trim_end().is_empty() {
+        text.push_str(answer.trim_end());
+        text.push('\n');
+    }
+    match message.outcome.as_str() {
+        "ended" => {}
+        "" => text.push_str("(has not ended)\n"),
+        other => text.push_str(&format!("({other})\n")),
+    }
+    text.push('\n');
+    text
 }
 
 /// All that is kept of the output, byte for byte.

@@ -61,8 +61,22 @@ fn print(text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// A line of JSON, or of words that dsx itself chose.
 fn print_line(text: &dyn std::fmt::Display) -> Result<(), Failure> {
-    print(&format!("{text}\n"))
+    print(&crate::output::sanitize::json(&format!("{text}\n")))
+}
+
+/// One of several ids failed; the others go on.
+fn note_error(error: &WireError, as_json: bool) {
+    if as_json {
+        let line = crate::json::error(error).to_string();
+        let _ = writeln!(io::stderr().lock(), "{}", crate::output::sanitize::json(&line));
+        return;
+    }
+    note(&format!("dsx: {}", error.message));
+    if let Some(hint) = &error.hint {
+        note(&format!("  hint: {hint}"));
+    }
 }
 
 /// For people, beside the data.

@@ -10,11 +10,10 @@ use crate::cli::{RunArgs, SendArgs};
 use crate::client::Client;
 
 pub(super) fn run(args: &RunArgs) -> Outcome {
-    // `run -- CMD TEXT…` has no text of its own: a command session is asked with what follows `run`.
     let text = text(args.text.as_deref(), args.file.as_deref())?;
     let mut client = Client::open()?;
     let deadline = deadline(args.timeout)?;
-    let created = create(&mut client, &args.create)?;
+    let created = create(&mut client, &args.create, args.start_timeout)?;
     let id = created.session.id.clone();
     note(&format!("{id} ({}) in {}", created.session.cli, created.session.path));
     let outcome = match &created.prompt {

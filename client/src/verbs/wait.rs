@@ -1,20 +1,27 @@
 //! `dsx wait`
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use dsx_protocol::{Event, Reply, Request, Settled, TurnId, Wait, WireError};
+use dsx_protocol::{Event, Reply, Request, Settled, Status, TurnId, Wait};
 
 use super::create::deadline;
-use super::{Outcome, print_line, session, unexpected};
+use super::{Outcome, note_error, print_line, session, unexpected};
 use crate::cli::{UntilArgs, WaitArgs};
 use crate::client::{Client, Incoming};
 use crate::failure::Failure;
 use crate::{json, outcome};
 
+/// How long a supervisor may take to say how things stand, whatever the time given: a wait of no time still
+/// answers for what has settled already.
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
+
 /// One session that is waited for.
 struct Waiting {
     request: Wait,
     channel: u32,
+    /// The channel of a question that is answered at once, behind whatever settles at once.
+    probe: u32,
+    probed: bool,
     code: Option<u8>,
 }
 
@@ -24,44 +31,61 @@ pub(super) fn run(args: &WaitArgs) -> Outcome {
     let mut waits = Vec::new();
     for word in &args.ids {
         let id = session(&mut client, word)?;
-        waits.push(Waiting { request: request(id, &args.until), channel: 0, code: None });
+        let request = request(id, &args.until);
+        waits.push(Waiting { request, channel: 0, probe: 0, probed: false, code: None });
     }
     ask_all(&mut client, &mut waits)?;
-    let until = args.until.until.as_deref();
+    let first_answer = Instant::now() + FIRST_ANSWER;
     while waits.iter().any(|w| w.code.is_none()) {
-        let (channel, incoming) = client.next(deadline)?;
-        let waiting = waits.iter_mut().find(|w| w.channel == channel && w.code.is_none());
-        match (waiting, incoming) {
-            (Some(waiting), Incoming::Reply(Reply::Settled(settled))) => {
-                let code = outcome::exit_code(&settled, until);
-                waiting.code = Some(code);
-                show(&settled, args.json)?;
-                if args.any {
-                    return Ok(code);
-                }
-            }
-            (Some(waiting), Incoming::Event(Event::WaitBound(bound))) => {
-                waiting.request.session = bound.session;
-                waiting.request.turn = bound.turn;
-            }
-            (Some(waiting), Incoming::Error(error)) => {
-                if args.ids.len() == 1 {
-                    return Err(error.into());
-                }
-                waiting.code = Some(error.kind.exit_code());
-                show_error(&error, args.json);
-            }
-            (None, Incoming::Error(error)) if channel == 0 => return Err(error.into()),
-            (Some(_), Incoming::Reply(other)) => return Err(unexpected(&other)),
-            (_, Incoming::Lost) => {
+        let probing = waits.iter().any(|w| !w.probed && w.code.is_none());
+        let until = deadline.map(|at| if probing { at.max(first_answer) } else { at });
+        let (channel, incoming) = client.next(until)?;
+        match incoming {
+            Incoming::Lost => {
                 client.reopen()?;
                 ask_all(&mut client, &mut waits)?;
             }
-            (_, Incoming::TimedOut) => time_out(&mut waits, args.json)?,
-            _ => {}
+            Incoming::TimedOut => time_out(&mut waits, args.json)?,
+            Incoming::Error(error) if channel == 0 => return Err(error.into()),
+            incoming => {
+                if let Some(waiting) = waits.iter_mut().find(|w| w.probe == channel) {
+                    waiting.probed = true;
+                }
+                let waiting = waits.iter_mut().find(|w| w.channel == channel && w.code.is_none());
+                let settled = waiting.map(|w| w.take(incoming, args)).transpose()?.flatten();
+                if let Some(code) = settled.filter(|_| args.any) {
+                    return Ok(code);
+                }
+            }
         }
     }
     Ok(waits.iter().filter_map(|w| w.code).find(|c| *c != 0).unwrap_or(0))
+}
+
+impl Waiting {
+    /// The exit code, once it has settled.
+    fn take(&mut self, incoming: Incoming, args: &WaitArgs) -> Result<Option<u8>, Failure> {
+        match incoming {
+            Incoming::Reply(Reply::Settled(settled)) => {
+                show(&settled, args.json)?;
+                self.code = Some(outcome::exit_code(&settled, args.until.until.as_deref()));
+                return Ok(self.code);
+            }
+            Incoming::Event(Event::WaitBound(bound)) => {
+                self.request.session = bound.session;
+                self.request.turn = bound.turn;
+            }
+            Incoming::Error(error) if args.ids.len() == 1 => return Err(error.into()),
+            Incoming::Error(error) => {
+                self.code = Some(error.kind.exit_code());
+                // It is told at once, and the others are waited for.
+                note_error(&error, args.json);
+            }
+            Incoming::Reply(other) => return Err(unexpected(&other)),
+            _ => {}
+        }
+        Ok(None)
+    }
 }
 
 fn request(session: String, until: &UntilArgs) -> Wait {
@@ -71,6 +95,8 @@ fn request(session: String, until: &UntilArgs) -> Wait {
 fn ask_all(client: &mut Client, waits: &mut [Waiting]) -> Result<(), Failure> {
     for waiting in waits.iter_mut().filter(|w| w.code.is_none()) {
         waiting.channel = client.ask(&Request::Wait(waiting.request.clone()))?;
+        let session = waiting.request.session.clone();
+        waiting.probe = client.ask(&Request::Status(Status { session }))?;
     }
     Ok(())
 }
@@ -95,15 +121,6 @@ fn timed_out(request: &Wait) -> Settled {
 
 fn show(settled: &Settled, as_json: bool) -> Result<(), Failure> {
     if as_json { print_line(&json::settled(settled)) } else { print_line(&outcome::line(settled)) }
-}
-
-/// One of several ids is wrong: it is told at once, and the others are waited for.
-fn show_error(error: &WireError, as_json: bool) {
-    if as_json {
-        super::note(&json::error(error).to_string());
-    } else {
-        super::note(&format!("dsx: {}", error.message));
-    }
 }
 
 /// Waits for one turn without printing anything.

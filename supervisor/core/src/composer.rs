@@ -2,11 +2,13 @@
 //!
 //! An agent may put an interrupted message back into its box; the next paste would be appended to it. So
 //! after an interrupt, and after a delivery that a crash cut off, the box is read off the screen, emptied
-//! and read again before anything else is typed.
+//! and read again before anything else is typed. What a person may be writing there is never removed: after
+//! keys that dsx did not press the box is read, and a message waits until it is empty.
 
 use dsx_protocol::TurnId;
 
 use crate::adapter;
+use crate::durable::Durable;
 use crate::evidence::Source;
 use crate::fact::Outcome;
 use crate::input::{Effect, Now, ScreenText, Timer};
@@ -15,78 +17,122 @@ use crate::spec::Cli;
 
 /// How long the screen must be quiet before the box is read.
 const QUIET_MS: u64 = 80;
-/// The same where something was typed that nobody has seen drawn yet.
-const UNSEEN_QUIET_MS: u64 = 400;
 /// How long an emptying key may take to show.
 const EXPIRE_MS: u64 = 2_000;
-/// Readings before dsx gives up on the box.
-const TRIES: u32 = 8;
+/// Readings after which a mark that was typed will not be seen any more.
+const MARK_TRIES: u32 = 6;
+/// Attempts before dsx gives up on the box.
+const TRIES: u32 = 24;
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Composer {
     #[default]
     Clean,
-    Doubtful {
-        tries: u32,
-    },
+    /// It may hold something of dsx's: it is emptied.
+    Doubtful { tries: u32 },
+    /// It may hold what a person writes: it is waited for.
+    Touched,
 }
 
 impl Composer {
-    pub(crate) fn is_clean(self) -> bool {
-        self == Self::Clean
+    /// After a crash nobody knows who has typed meanwhile.
+    pub(crate) fn restored(durable: &Durable) -> Self {
+        match durable.spec.cli {
+            _ if durable.box_doubtful => Self::Doubtful { tries: 0 },
+            Cli::Claude if durable.ready => Self::Touched,
+            Cli::Claude | Cli::Demo | Cli::Command => Self::Clean,
+        }
     }
 }
 
 impl Session {
-    pub(crate) fn doubt_composer(&mut self, out: &mut Vec<Effect>) {
-        self.doubt(QUIET_MS, out);
-    }
-
-    /// A draft may be on its way into the box: it is given time to be drawn.
-    pub(crate) fn doubt_composer_later(&mut self, out: &mut Vec<Effect>) {
-        self.doubt(UNSEEN_QUIET_MS, out);
-    }
-
-    fn doubt(&mut self, quiet_ms: u64, out: &mut Vec<Effect>) {
-        if self.durable.spec.cli != Cli::Claude || self.durable.exit.is_some() || !self.durable.ready {
-            return;
+    /// Somebody else's keys: only a box that is read empty is known to be.
+    pub(crate) fn keys(&mut self) {
+        if self.durable.spec.cli == Cli::Claude {
+            self.live.composer = Composer::Touched;
+            self.live.reading = false;
         }
+    }
+
+    /// What dsx typed, or an interrupted message, may be in the box.
+    pub(crate) fn doubt_composer(&mut self, out: &mut Vec<Effect>) {
         self.live.composer = Composer::Doubtful { tries: 0 };
-        out.push(Effect::Look { quiet_ms, fresh: false });
-        out.push(Effect::Arm { timer: Timer::Composer, after_ms: EXPIRE_MS });
+        self.live.reading = false;
+        if self.durable.spec.cli == Cli::Claude && self.durable.ready && !self.live.recovering {
+            self.read_composer(false, out);
+        }
+    }
+
+    /// A crash may have cut off a paste, within which no key is a key.
+    pub(crate) fn end_cut_off_paste(&mut self, withdrawn: bool, out: &mut Vec<Effect>) {
+        let doubtful = matches!(self.live.composer, Composer::Doubtful { .. });
+        if doubtful && self.durable.spec.cli == Cli::Claude {
+            self.live.marked = withdrawn;
+            out.push(Effect::Press(match withdrawn {
+                true => adapter::end_paste_and_mark(),
+                false => adapter::end_paste(),
+            }));
+            if withdrawn {
+                out.push(Effect::Arm { timer: Timer::Composer, after_ms: EXPIRE_MS });
+            }
+        }
+    }
+
+    /// Whether a message may be typed into it; if not, what is to be done about it is under way.
+    pub(crate) fn composer_is_clean(&mut self, now: Now, out: &mut Vec<Effect>) -> bool {
+        if self.live.composer == Composer::Clean {
+            return true;
+        }
+        if self.durable.spec.cli != Cli::Claude {
+            // Its box cannot be read: what a delivery left there is taken back unseen.
+            out.push(Effect::Press(adapter::discard_draft(now.bracketed)));
+            self.live.composer = Composer::Clean;
+            return true;
+        }
+        if !self.live.reading {
+            self.read_composer(false, out);
+        }
+        false
     }
 
     fn read_composer(&mut self, fresh: bool, out: &mut Vec<Effect>) {
+        self.live.reading = true;
         out.push(Effect::Look { quiet_ms: QUIET_MS, fresh });
-        out.push(Effect::Arm { timer: Timer::Composer, after_ms: EXPIRE_MS });
     }
 
     pub(crate) fn composer_seen(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
-        let Composer::Doubtful { tries } = self.live.composer else { return };
-        match adapter::read_composer(self.durable.spec.cli, screen) {
-            Some(text) if text.is_empty() => {
+        let text = adapter::read_composer(self.durable.spec.cli, screen);
+        match (self.live.composer, text) {
+            (Composer::Clean, _) => {}
+            // The mark is not drawn yet, and so perhaps nothing that was typed before it.
+            (Composer::Doubtful { tries }, Some(text)) if self.live.marked && !adapter::is_marked(&text) => {
+                self.live.composer = Composer::Doubtful { tries: tries + 1 };
+                self.live.marked = tries < MARK_TRIES;
+                self.read_composer(true, out);
+                out.push(Effect::Arm { timer: Timer::Composer, after_ms: EXPIRE_MS });
+            }
+            (_, Some(text)) if text.is_empty() => {
                 self.note(Source::Screen, now.ms, "input box empty".to_owned());
                 self.live.composer = Composer::Clean;
                 out.push(Effect::Disarm(Timer::Composer));
             }
-            Some(_) if tries < TRIES => {
+            (Composer::Doubtful { tries }, Some(text)) if tries < TRIES => {
                 self.note(Source::Screen, now.ms, "input box holds a draft; emptying it".to_owned());
                 self.live.composer = Composer::Doubtful { tries: tries + 1 };
-                out.push(Effect::Press(adapter::empty_composer()));
+                self.live.marked = false;
+                out.push(Effect::Press(adapter::empty_composer(&text)));
                 self.read_composer(true, out);
+                // A key that changes nothing is followed by no output.
+                out.push(Effect::Arm { timer: Timer::Composer, after_ms: EXPIRE_MS });
             }
-            Some(_) => self.composer_stuck(now, out),
-            // Not drawn yet: the next output, or the timer, brings another look.
-            None => self.read_composer(true, out),
+            (Composer::Doubtful { .. }, Some(_)) => self.composer_stuck(now, out),
+            // Somebody writes, or the box is not drawn: the next output brings another look.
+            (Composer::Touched, Some(_)) | (_, None) => self.read_composer(true, out),
         }
     }
 
-    pub(crate) fn composer_expired(&mut self, now: Now, out: &mut Vec<Effect>) {
-        let Composer::Doubtful { tries } = self.live.composer else { return };
-        if tries >= TRIES {
-            self.composer_stuck(now, out);
-        } else {
-            self.live.composer = Composer::Doubtful { tries: tries + 1 };
+    pub(crate) fn composer_expired(&mut self, out: &mut Vec<Effect>) {
+        if matches!(self.live.composer, Composer::Doubtful { .. }) {
             self.read_composer(false, out);
         }
     }
@@ -94,21 +140,13 @@ impl Session {
     /// The box cannot be emptied: what waits for it is not typed into somebody's draft, it is given up aloud.
     fn composer_stuck(&mut self, now: Now, out: &mut Vec<Effect>) {
         self.note(Source::Dsx, now.ms, "the input box could not be emptied".to_owned());
+        // Read again when the next message waits for it.
+        self.live.composer = Composer::Doubtful { tries: 0 };
+        out.push(Effect::Disarm(Timer::Composer));
         let queued: Option<TurnId> = self.durable.first_queued().map(|t| t.id);
         if let Some(turn) = queued {
             let error = "the agent's input box holds text that could not be removed; nothing was typed";
             self.end(now, turn, Outcome::Lost, None, Some(error.to_owned()), out);
-        } else {
-            // Nothing waits for it: it is read again when something does.
-            self.live.composer = Composer::Doubtful { tries: TRIES };
-            out.push(Effect::Disarm(Timer::Composer));
-        }
-    }
-
-    /// A message waits for a box that was given up on earlier: it is read once more.
-    pub(crate) fn retry_composer(&mut self, out: &mut Vec<Effect>) {
-        if self.live.composer == (Composer::Doubtful { tries: TRIES }) {
-            self.doubt_composer(out);
         }
     }
 }

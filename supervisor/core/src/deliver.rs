@@ -6,11 +6,13 @@
 use dsx_protocol::{ErrorKind, SendReceipt, TurnId, WireError};
 
 use crate::adapter::{self, Drawn};
+use crate::composer::Composer;
 use crate::durable::{Origin, TurnState};
 use crate::evidence::Source;
-use crate::fact::{Fact, Outcome};
-use crate::input::{Effect, Now, RequestId, ScreenText, SendRequest, Timer};
-use crate::session::{Said, Session, Taken};
+use crate::fact::{Fact, Outcome, Reported};
+use crate::heard::Taken;
+use crate::input::{Effect, Now, Recovery, RequestId, ScreenText, SendRequest, Timer};
+use crate::session::{Said, Session};
 use crate::spec::Cli;
 use crate::verdict::Progress;
 
@@ -20,34 +22,31 @@ const QUEUE_BOUND: usize = 1_000;
 const CONFIRM_MS: u64 = 30_000;
 /// After so long the input box is looked at: where the message still stands in it, the submitting key had no
 /// effect (observed with 2.1.197) and is pressed again. That types nothing twice.
-pub(crate) const STILL_THERE_MS: u64 = 1_500;
+const STILL_THERE_MS: u64 = 1_500;
 /// Times the submitting key is pressed again.
 const SUBMITS_AGAIN: u32 = 3;
 /// The same once the agent went to work: the sign of *what* it works on should follow at once.
 const CONFIRM_BUSY_MS: u64 = 3_000;
 /// The same after a restart, when all that could be read back has been read.
-pub(crate) const CONFIRM_RECOVERED_MS: u64 = 5_000;
+const CONFIRM_RECOVERED_MS: u64 = 5_000;
 /// Times a message is typed again after the box held something else as well.
 const MIXED: u32 = 5;
 /// How long a command's output must be quiet.
-pub(crate) const QUIET_MS: u64 = 500;
+const QUIET_MS: u64 = 500;
 
 impl Session {
     pub(crate) fn send(&mut self, now: Now, request: RequestId, send: SendRequest, out: &mut Vec<Effect>) {
-        if let Some(result) = self.repeated(&send) {
-            out.push(Effect::Sent { request, result: Ok(result) });
-            return;
-        }
-        if let Err(error) = self.may_send(&send) {
-            out.push(Effect::Sent { request, result: Err(error.session(&self.durable.spec.id)) });
+        if let Some(turn) = self.repeated(&send) {
+            self.send_again(request, turn, out);
             return;
         }
         let turn = TurnId(self.durable.next_turn);
-        let spec = &self.durable.spec;
-        let routed = match adapter::route(spec, turn, &send.text, send.command) {
+        // What is wrong with the message itself is said first: it would be wrong later too.
+        let routed = adapter::route(&self.durable.spec, turn, &send.text, send.command);
+        let routed = match routed.and_then(|routed| self.may_send(&send).map(|()| routed)) {
             Ok(routed) => routed,
             Err(error) => {
-                out.push(Effect::Sent { request, result: Err(error.session(&spec.id)) });
+                out.push(Effect::Sent { request, result: Err(error.session(&self.durable.spec.id)) });
                 return;
             }
         };
@@ -61,7 +60,8 @@ impl Session {
             origin: Origin::Send,
             typed: routed.typed,
             command: send.command,
-            began: None,
+            prompt: None,
+            behind: None,
         };
         self.fact(now, fact, out);
         if self.may_begin(turn) {
@@ -71,11 +71,26 @@ impl Session {
         }
     }
 
-    fn repeated(&self, send: &SendRequest) -> Option<SendReceipt> {
+    /// The same answer as to the first call, as soon as there is one.
+    fn send_again(&mut self, request: RequestId, turn: TurnId, out: &mut Vec<Effect>) {
+        let repeat = Some("repeat of the same key");
+        let known = self.durable.turn(turn).map(|t| (t.state, t.confirmed_at, t.error.clone()));
+        match known {
+            Some((TurnState::Queued, ..)) if !self.live.sends.iter().any(|(_, t)| *t == turn) => {
+                out.push(Effect::Sent { request, result: Ok(self.receipt(turn, "queued", repeat)) });
+            }
+            Some((TurnState::Queued | TurnState::Delivering, ..)) => self.live.sends.push((request, turn)),
+            Some((TurnState::Over(outcome), None, error)) => {
+                self.live.sends.push((request, turn));
+                self.answer_sends(turn, outcome, error, out);
+            }
+            _ => out.push(Effect::Sent { request, result: Ok(self.receipt(turn, "submitted", repeat)) }),
+        }
+    }
+
+    fn repeated(&self, send: &SendRequest) -> Option<TurnId> {
         let key = send.key.as_ref()?;
-        let (_, turn) = self.durable.keys.iter().rev().find(|(k, _)| k == key)?;
-        let queued = self.durable.turn(*turn).is_some_and(|t| t.state == TurnState::Queued);
-        Some(self.receipt(*turn, if queued { "queued" } else { "submitted" }, Some("repeat of the same key")))
+        self.durable.keys.iter().rev().find(|(k, _)| k == key).map(|(_, turn)| *turn)
     }
 
     fn may_send(&self, send: &SendRequest) -> Result<(), WireError> {
@@ -107,31 +122,44 @@ impl Session {
         }
     }
 
-    /// Whether the agent can be typed at now.
+    /// Whether the agent works or asks, as far as its strongest source says.
+    fn agent_is_busy(&self) -> bool {
+        match (&self.durable.osc, &self.live.file) {
+            (Some((said, _)), _) => matches!(said, Reported::Working | Reported::Blocked),
+            (None, Some((said, _))) => matches!(said, Said::Busy | Said::Blocked),
+            (None, None) => false,
+        }
+    }
+
+    /// Whether the agent can be typed at now, as far as its input box goes.
     fn is_free(&self) -> bool {
-        let agent_busy = matches!(self.live.osc, Some((Said::Busy | Said::Blocked, _)));
         self.durable.exit.is_none()
+            && !self.live.recovering
             && self.durable.ready
             && self.durable.running().is_none()
             && self.durable.prompts.is_empty()
-            && self.live.composer.is_clean()
-            && (!agent_busy || self.live.shells_linger || self.durable.spec.cli == Cli::Command)
+            && (!self.agent_is_busy() || self.live.shells_linger || self.durable.spec.cli == Cli::Command)
     }
 
     fn may_begin(&self, turn: TurnId) -> bool {
-        self.is_free() && self.durable.first_queued().is_some_and(|t| t.id == turn)
+        // A box that somebody writes in may take long to be free: its send is told that it waits.
+        self.is_free()
+            && self.live.composer != Composer::Touched
+            && self.durable.first_queued().is_some_and(|t| t.id == turn)
     }
 
     pub(crate) fn begin_next(&mut self, now: Now, out: &mut Vec<Effect>) {
-        if !self.is_free() {
+        if !self.is_free() || self.durable.first_queued().is_none() || !self.composer_is_clean(now, out) {
             return;
         }
         let Some(turn) = self.durable.first_queued() else { return };
         let id = turn.id;
         let script = adapter::script(self.durable.spec.cli, turn.as_typed(), turn.command, now.bracketed);
         self.fact(now, Fact::Delivering { turn: id, output: now.output }, out);
-        self.live.typed = false;
-        self.live.progress = Progress { turn: Some(id), since: now.ms, ..Progress::default() };
+        // In the same millisecond the status record may have said how the last turn ended.
+        let begun = Progress::begun(id, now.ms, &self.durable);
+        self.live.progress = Progress { osc_began: false, osc_rest: None, ..begun };
+        self.live.typed_ahead.clear();
         out.push(Effect::Type { turn: id, script });
     }
 
@@ -139,24 +167,27 @@ impl Session {
         if self.live.progress.turn != Some(turn) {
             return;
         }
-        self.live.typed = true;
-        let Some(state) = self.durable.turn(turn).map(|t| (t.state, t.command)) else { return };
-        match state {
-            (TurnState::Delivering, true) => self.confirm(now, turn, "typed", out),
-            (TurnState::Delivering, false) if self.durable.spec.cli == Cli::Command => {
-                self.confirm(now, turn, "the PTY took it", out);
-            }
-            (TurnState::Delivering, false) => {
-                out.push(Effect::Arm { timer: Timer::Confirm(turn), after_ms: CONFIRM_MS });
-                if self.durable.spec.cli == Cli::Claude {
-                    out.push(Effect::Arm { timer: Timer::StillThere(turn), after_ms: STILL_THERE_MS });
+        self.live.progress.typed = true;
+        let Some((state, command)) = self.durable.turn(turn).map(|t| (t.state, t.command)) else { return };
+        let plain = self.durable.spec.cli == Cli::Command;
+        if state == TurnState::Delivering {
+            match (plain, command) {
+                (true, _) => self.confirm(now, turn, "the PTY took it", None, 0, out),
+                (false, true) => self.confirm(now, turn, "typed", None, 0, out),
+                (false, false) => {
+                    let began = self.live.progress.osc_began && !self.durable.words;
+                    let after_ms = if began { CONFIRM_BUSY_MS } else { CONFIRM_MS };
+                    out.push(Effect::Arm { timer: Timer::Confirm(turn), after_ms });
+                    if self.durable.spec.cli == Cli::Claude {
+                        out.push(Effect::Arm { timer: Timer::StillThere(turn), after_ms: STILL_THERE_MS });
+                    }
                 }
-                return;
             }
-            _ => return,
         }
-        out.push(Effect::WatchOutput(true));
-        out.push(Effect::Arm { timer: Timer::Quiet(turn), after_ms: QUIET_MS });
+        if plain || command {
+            out.push(Effect::WatchOutput(true));
+            out.push(Effect::Arm { timer: Timer::Quiet(turn), after_ms: QUIET_MS });
+        }
     }
 
     pub(crate) fn type_failed(
@@ -171,7 +202,7 @@ impl Session {
             return;
         }
         if submitted {
-            self.live.typed = true;
+            self.live.progress.typed = true;
             out.push(Effect::Arm { timer: Timer::Confirm(turn), after_ms: CONFIRM_RECOVERED_MS });
         } else {
             let error = format!("it could not be typed: {error}");
@@ -182,7 +213,8 @@ impl Session {
     /// The input box held something besides the message, which was not submitted: it is emptied and the message
     /// typed again.
     pub(crate) fn mixed(&mut self, now: Now, turn: TurnId, out: &mut Vec<Effect>) {
-        if !self.is_unconfirmed(turn) {
+        let delivering = self.durable.turn(turn).is_some_and(|t| t.state == TurnState::Delivering);
+        if !delivering || self.live.progress.turn != Some(turn) {
             return;
         }
         self.note(Source::Screen, now.ms, "the input box held something else as well".to_owned());
@@ -195,7 +227,6 @@ impl Session {
         }
         self.fact(now, Fact::Withdrawn { turn }, out);
         self.live.progress = Progress::default();
-        self.live.typed = false;
         self.doubt_composer(out);
     }
 
@@ -206,68 +237,89 @@ impl Session {
         }
     }
 
-    pub(crate) fn confirm(&mut self, now: Now, turn: TurnId, evidence: &str, out: &mut Vec<Effect>) {
-        self.fact(now, Fact::Confirmed { turn, evidence: evidence.to_owned() }, out);
+    pub(crate) fn confirm(
+        &mut self,
+        now: Now,
+        turn: TurnId,
+        evidence: &str,
+        prompt: Option<String>,
+        as_of: u64,
+        out: &mut Vec<Effect>,
+    ) {
+        // An id that is another's: it was put behind the work that was under way, or became part of it.
+        let another = prompt.as_ref().is_some_and(|p| {
+            self.live.progress.ahead.as_ref() == Some(&prompt) || self.is_of_another(turn, p)
+        });
+        let (prompt, behind) = if another { (None, prompt) } else { (prompt, None) };
+        let fact = Fact::Confirmed { turn, evidence: evidence.to_owned(), prompt, behind, as_of };
+        self.fact(now, fact, out);
         out.push(Effect::Disarm(Timer::Confirm(turn)));
         out.push(Effect::Disarm(Timer::StillThere(turn)));
         self.live.mixed = 0;
-        // It was free when the typing began: what it works on now is this, though the beginning may not have been
-        // seen (by another supervisor).
-        self.live.progress.osc_busy |= matches!(self.live.osc, Some((Said::Busy, _)));
         let receipt = self.receipt(turn, "submitted", Some(evidence));
         let sent = |(request, _): (RequestId, TurnId)| Effect::Sent { request, result: Ok(receipt.clone()) };
         out.extend(self.live.sends.extract_if(.., |(_, t)| *t == turn).map(sent));
     }
 
-    pub(crate) fn submitted_while_delivering(
+    pub(crate) fn taken_while_delivering(
         &mut self,
         now: Now,
-        source: Source,
-        at: u64,
         turn: TurnId,
         taken: Taken,
         out: &mut Vec<Effect>,
     ) {
         let Some(sent) = self.durable.turn(turn) else { return };
-        // Written before this turn was typed: an earlier turn's line, come late.
-        if at < self.live.progress.since {
+        let p = &mut self.live.progress;
+        if !adapter::holds(&taken.text, sent.as_typed()) {
+            let known = taken.prompt.as_ref().is_some_and(|p| self.is_of_another(turn, p));
+            if !known && self.turn_of(&taken).is_none() {
+                self.live.progress.ahead = Some(taken.prompt);
+                self.note(
+                    Source::Dsx,
+                    now.ms,
+                    "the agent took another message than the one typed".to_owned(),
+                );
+            }
             return;
         }
-        if !adapter::holds(&taken.text, sent.as_typed()) {
-            self.note(Source::Dsx, now.ms, "the agent took another message than the one typed".to_owned());
+        // Written before this turn was typed: an earlier turn's line, come late.
+        if taken.at < p.since {
             return;
         }
         let altered = !adapter::same_text(&taken.text, sent.as_typed());
-        self.live.typed = true;
-        self.live.progress.prompt = taken.prompt;
-        self.live.progress.in_transcript = source == Source::Transcript;
+        p.typed = true;
+        p.taken_at = taken.at;
+        p.in_transcript = taken.source == Source::Transcript;
         let evidence = match altered {
-            true => format!("{} (the agent saw it altered)", source.name()),
-            false => source.name().to_owned(),
+            true => format!("{} (the agent saw it altered)", taken.source.name()),
+            false => taken.source.name().to_owned(),
         };
-        self.confirm(now, turn, &evidence, out);
+        self.confirm(now, turn, &evidence, taken.prompt, taken.at, out);
     }
 
     pub(crate) fn look_if_still_there(&mut self, turn: TurnId, out: &mut Vec<Effect>) {
-        if self.is_unconfirmed(turn) && !self.live.progress.osc_busy {
+        if self.is_untouched(turn) {
             out.push(Effect::Look { quiet_ms: 100, fresh: false });
         }
     }
 
-    fn is_unconfirmed(&self, turn: TurnId) -> bool {
-        self.live.progress.turn == Some(turn)
+    /// Whether nothing at all has happened since the turn was typed: no work began, nobody pressed a key. An
+    /// interrupted message that the agent put back looks the same in the box, and must not be sent off again.
+    fn is_untouched(&self, turn: TurnId) -> bool {
+        let p = &self.live.progress;
+        p.turn == Some(turn)
+            && p.typed
+            && !(p.osc_began || p.file_began || p.asked_interrupt)
+            && p.ahead.is_none()
+            && self.live.composer == Composer::Clean
             && self.durable.turn(turn).is_some_and(|t| t.state == TurnState::Delivering)
     }
 
     /// The box was looked at while a typed message is unconfirmed.
     pub(crate) fn submit_again(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
-        let Some(turn) = self.live.progress.turn.filter(|t| self.live.typed && self.is_unconfirmed(*t))
-        else {
-            return;
-        };
+        let Some(turn) = self.live.progress.turn.filter(|t| self.is_untouched(*t)) else { return };
         let Some(text) = self.durable.turn(turn).map(|t| t.as_typed().to_owned()) else { return };
-        let still_there =
-            !self.live.progress.osc_busy && adapter::drawn(Cli::Claude, screen, &text) == Drawn::Exactly;
+        let still_there = adapter::drawn(Cli::Claude, screen, &text) == Drawn::Exactly;
         if still_there && self.live.progress.submits_again < SUBMITS_AGAIN {
             self.live.progress.submits_again += 1;
             self.note(Source::Screen, now.ms, "the message still stands in the input box".to_owned());
@@ -276,21 +328,33 @@ impl Session {
         }
     }
 
-    /// The agent went to work: what it works on should be told at once.
-    pub(crate) fn expect_soon(&mut self, turn: TurnId, out: &mut Vec<Effect>) {
-        out.push(Effect::Arm { timer: Timer::Confirm(turn), after_ms: CONFIRM_BUSY_MS });
+    /// The agent went to work, or is free again: what it works on should be told at once.
+    pub(crate) fn expect_soon(&mut self, out: &mut Vec<Effect>) {
+        let delivering = self.durable.running().filter(|t| t.state == TurnState::Delivering).map(|t| t.id);
+        // Where words are heard, they are waited for: work alone may be on something else.
+        let soon = !self.durable.words || self.live.progress.ahead.is_some();
+        if let (Some(turn), true, true) = (delivering, soon, self.live.progress.typed) {
+            out.push(Effect::Arm { timer: Timer::Confirm(turn), after_ms: CONFIRM_BUSY_MS });
+        }
     }
 
     pub(crate) fn confirm_expired(&mut self, now: Now, turn: TurnId, out: &mut Vec<Effect>) {
         let delivering = self.durable.turn(turn).is_some_and(|t| t.state == TurnState::Delivering);
-        if !delivering || self.live.progress.turn != Some(turn) {
+        let p = &self.live.progress;
+        if !delivering || p.turn != Some(turn) {
             return;
         }
-        if self.live.progress.osc_busy {
-            self.confirm(now, turn, Source::Osc7501.name(), out);
-        } else {
-            let error = "it was typed, but nothing shows that the agent took it; it is not typed again";
-            self.end(now, turn, Outcome::Lost, None, Some(error.to_owned()), out);
+        match (&p.ahead, p.osc_began) {
+            // It may wait in the agent's own queue until that work is done, whose end is then heard.
+            (Some(_), _) if self.agent_is_busy() => {}
+            (None, true) if !self.durable.words => {
+                self.confirm(now, turn, Source::Osc7501.name(), None, 0, out)
+            }
+            // Work that other words explain, or should explain, does not show that this one was taken.
+            _ => {
+                let error = "it was typed, but nothing shows that the agent took it; it is not typed again";
+                self.end(now, turn, Outcome::Lost, None, Some(error.to_owned()), out);
+            }
         }
     }
 
@@ -320,7 +384,7 @@ impl Session {
     }
 
     pub(crate) fn output(&mut self, out: &mut Vec<Effect>) {
-        if let (Some(turn), true) = (self.live.progress.turn, self.live.typed) {
+        if let (Some(turn), true) = (self.live.progress.turn, self.live.progress.typed) {
             self.live.progress.quiet_own = false;
             out.push(Effect::Arm { timer: Timer::Quiet(turn), after_ms: QUIET_MS });
         }
@@ -333,11 +397,12 @@ impl Session {
 
     pub(crate) fn interrupt(&mut self, request: RequestId, out: &mut Vec<Effect>) {
         let id = &self.durable.spec.id;
-        let running = self.durable.running().map(|t| t.id);
-        let Some(turn) = running.filter(|_| self.durable.exit.is_none()) else {
-            let error = WireError::new(ErrorKind::Refused, format!("no turn is running in session {id}"))
-                .session(id)
-                .hint(format!("see 'dsx status {id}'"));
+        let Some(turn) = self.durable.running().map(|t| t.id) else {
+            let error = match self.durable.exit {
+                Some(_) => WireError::new(ErrorKind::Exited, format!("session {id} has ended")),
+                None => WireError::new(ErrorKind::Refused, format!("no turn is running in session {id}")),
+            };
+            let error = error.session(id).hint(format!("see 'dsx status {id}'"));
             out.push(Effect::Done { request, result: Err(error) });
             return;
         };
@@ -348,5 +413,33 @@ impl Session {
         } else {
             self.live.interrupts.push((request, turn));
         }
+    }
+
+    /// Whether the running turn was taken back: something of it may stand in the box, or be on its way there.
+    pub(crate) fn recover_delivery(&mut self, now: Now, recovery: Recovery, out: &mut Vec<Effect>) -> bool {
+        let Some(turn) = self.durable.running() else { return false };
+        let (id, state) = (turn.id, turn.state);
+        let watches = self.durable.spec.cli == Cli::Command || turn.command;
+        match (state, recovery) {
+            (TurnState::Delivering, Recovery::NotSubmitted) => {
+                self.fact(now, Fact::Withdrawn { turn: id }, out);
+                self.live.progress = Progress::default();
+                self.doubt_composer(out);
+                return true;
+            }
+            (TurnState::Delivering, Recovery::Unknown) => {
+                if watches {
+                    self.confirm(now, id, "it was being typed when the supervisor died", None, 0, out);
+                } else {
+                    out.push(Effect::Arm { timer: Timer::Confirm(id), after_ms: CONFIRM_RECOVERED_MS });
+                }
+            }
+            _ => {}
+        }
+        if watches {
+            out.push(Effect::WatchOutput(true));
+            out.push(Effect::Arm { timer: Timer::Quiet(id), after_ms: QUIET_MS });
+        }
+        false
     }
 }

@@ -5,11 +5,13 @@ use std::collections::VecDeque;
 use dsx_protocol::{Prompt, TurnId};
 use serde::{Deserialize, Serialize};
 
-use crate::fact::{Exit, Fact, Outcome};
-use crate::spec::Spec;
+use crate::fact::{Exit, Fact, Outcome, Reported, Told};
+use crate::spec::{Cli, Spec};
 
 /// Ended turns kept in memory; older ones are answered from the store.
 const ENDED_KEPT: usize = 32;
+/// The agent's own ids that are remembered of one turn.
+const PROMPTS_KEPT: usize = 32;
 /// Keys of `send --key` that are remembered.
 const KEYS_KEPT: usize = 1024;
 
@@ -51,12 +53,31 @@ pub struct Turn {
     pub output: u64,
     pub text: Option<String>,
     pub error: Option<String>,
+    /// The agent's own ids for what it did in this turn, the one that holds now last.
+    pub prompts: Vec<String>,
+    /// The agent's own id for work that was under way when it took the message.
+    pub behind: Option<String>,
+    /// When the agent took it, by its own evidence.
+    pub taken_at: u64,
+    /// How it ended, as the agent told it so far.
+    pub told: Option<Told>,
+    /// The time of that evidence, or of the last that became void.
+    pub told_at: u64,
 }
 
 impl Turn {
     #[must_use]
     pub fn is_over(&self) -> bool {
         matches!(self.state, TurnState::Over(_))
+    }
+
+    fn know(&mut self, prompt: Option<&String>) {
+        if let Some(prompt) = prompt.filter(|p| self.prompts.last() != Some(p)) {
+            self.prompts.push(prompt.clone());
+            if self.prompts.len() > PROMPTS_KEPT {
+                self.prompts.remove(0);
+            }
+        }
     }
 
     /// The text that reaches the agent.
@@ -80,6 +101,18 @@ pub struct Durable {
     /// Open prompts, oldest first.
     pub prompts: Vec<Prompt>,
     pub next_prompt: u64,
+    /// The newest evidence that closed a prompt.
+    pub closed_as_of: u64,
+    /// What the status record said last, and when.
+    pub osc: Option<(Reported, u64)>,
+    /// When it last began to say `working`.
+    pub osc_worked_at: u64,
+    /// Some source tells in words what the agent took.
+    pub words: bool,
+    /// The last turn left shells running.
+    pub shells: bool,
+    /// The input box may hold what dsx typed, or what an interrupted agent put back.
+    pub box_doubtful: bool,
     pub conversation: Option<String>,
     pub transcript: Option<String>,
     pub exit: Option<Exit>,
@@ -102,6 +135,12 @@ impl Durable {
             keys: VecDeque::new(),
             prompts: Vec::new(),
             next_prompt: 1,
+            closed_as_of: 0,
+            osc: None,
+            osc_worked_at: 0,
+            words: false,
+            shells: false,
+            box_doubtful: false,
             transcript: None,
             exit: None,
         }
@@ -151,71 +190,131 @@ impl Durable {
             Fact::Started { pid, start_time } => {
                 self.pid = Some(*pid);
                 self.start_time = *start_time;
+                // A plain program takes input from its first moment.
+                self.ready |= self.spec.cli == Cli::Command;
             }
             Fact::Ready => self.ready = true,
-            Fact::Queued { turn, text, key, origin, typed, command, began } => {
-                self.queue(began.unwrap_or(at), *turn, text, *origin, typed.as_ref(), *command);
+            Fact::Queued { turn, key, .. } => {
+                self.queue(at, fact);
                 if let Some(key) = key {
                     self.remember(key, *turn);
                 }
             }
-            Fact::Delivering { turn, output } => self.change(*turn, |t| {
-                t.state = TurnState::Delivering;
-                t.delivering_at = Some(at);
-                t.output = *output;
+            Fact::PromptOpened(prompt) => match self.prompts.iter_mut().find(|p| p.id == prompt.id) {
+                Some(open) => *open = (**prompt).clone(),
+                None => {
+                    self.next_prompt += 1;
+                    self.prompts.push((**prompt).clone());
+                }
+            },
+            Fact::PromptClosed { prompt, as_of, .. } => {
+                self.prompts.retain(|p| p.id != *prompt);
+                self.closed_as_of = self.closed_as_of.max(*as_of);
+            }
+            Fact::Conversation { id, transcript } => {
+                self.conversation = Some(id.clone());
+                self.transcript.clone_from(transcript);
+            }
+            Fact::Reported { said } => {
+                self.osc = Some((said.clone(), at));
+                if *said == Reported::Working {
+                    self.osc_worked_at = at;
+                }
+            }
+            Fact::Exited(exit) => self.exit = Some(*exit),
+            Fact::Delivering { .. }
+            | Fact::Withdrawn { .. }
+            | Fact::Confirmed { .. }
+            | Fact::Known { .. }
+            | Fact::Told { .. }
+            | Fact::Ended { .. } => self.apply_to_turn(at, fact),
+        }
+    }
+
+    fn apply_to_turn(&mut self, at: u64, fact: &Fact) {
+        match fact {
+            Fact::Delivering { turn, output } => {
+                self.box_doubtful = false;
+                self.change(*turn, |t| {
+                    t.state = TurnState::Delivering;
+                    t.delivering_at = Some(at);
+                    t.output = *output;
+                });
+            }
+            Fact::Withdrawn { turn } => {
+                self.box_doubtful = true;
+                self.change(*turn, |t| t.state = TurnState::Queued);
+            }
+            Fact::Confirmed { turn, prompt, behind, as_of, .. } => {
+                self.words |= *as_of > 0;
+                self.change(*turn, |t| {
+                    t.state = TurnState::Confirmed;
+                    t.confirmed_at = Some(at);
+                    t.taken_at = *as_of;
+                    t.know(prompt.as_ref());
+                    t.behind.clone_from(behind);
+                });
+            }
+            Fact::Known { turn, prompt, goes_on, as_of } => self.change(*turn, |t| {
+                t.know(prompt.as_ref());
+                if *goes_on {
+                    t.told = None;
+                    t.told_at = *as_of;
+                }
             }),
-            Fact::Withdrawn { turn } => self.change(*turn, |t| t.state = TurnState::Queued),
-            Fact::Confirmed { turn, .. } => self.change(*turn, |t| {
-                t.state = TurnState::Confirmed;
-                t.confirmed_at = Some(at);
-            }),
-            Fact::Ended { turn, outcome, text, error } => {
+            Fact::Told { turn, how, as_of } => {
+                self.closed_as_of = self.closed_as_of.max(*as_of);
+                self.change(*turn, |t| {
+                    t.told = Some(how.clone());
+                    t.told_at = *as_of;
+                });
+            }
+            Fact::Ended { turn, outcome, text, error, shells } => {
+                // Nothing shows whether the agent took a command of its own, or what it opened for it.
+                let left = |t: &Turn| t.command || matches!(outcome, Outcome::Interrupted | Outcome::Lost);
+                let typed = self.turn(*turn).filter(|t| t.state != TurnState::Queued);
+                self.box_doubtful |= typed.is_some_and(left);
+                self.shells = *shells;
                 self.change(*turn, |t| {
                     t.state = TurnState::Over(*outcome);
                     t.ended_at = Some(at);
                     t.text.clone_from(text);
                     t.error.clone_from(error);
+                    // It is in `text` now, and an answer is not kept twice.
+                    t.told = None;
                 });
                 self.forget_old();
             }
-            Fact::PromptOpened(prompt) => {
-                self.next_prompt += 1;
-                self.prompts.push((**prompt).clone());
-            }
-            Fact::PromptClosed { prompt, .. } => self.prompts.retain(|p| p.id != *prompt),
-            Fact::Conversation { id, transcript } => {
-                self.conversation = Some(id.clone());
-                self.transcript.clone_from(transcript);
-            }
-            Fact::Exited(exit) => self.exit = Some(*exit),
+            _ => {}
         }
     }
 
-    fn queue(
-        &mut self,
-        at: u64,
-        id: TurnId,
-        text: &str,
-        origin: Origin,
-        typed: Option<&String>,
-        command: bool,
-    ) {
-        self.next_turn = self.next_turn.max(id.0 + 1);
-        self.turns.push_back(Turn {
-            id,
-            origin,
-            state: TurnState::Queued,
-            request: text.to_owned(),
-            typed: typed.cloned(),
-            command,
+    fn queue(&mut self, at: u64, fact: &Fact) {
+        let Fact::Queued { turn, text, origin, typed, command, prompt, behind, .. } = fact else { return };
+        let foreign = *origin != Origin::Send;
+        self.next_turn = self.next_turn.max(turn.0 + 1);
+        let mut turn = Turn {
+            id: *turn,
+            origin: *origin,
+            state: if foreign { TurnState::Confirmed } else { TurnState::Queued },
+            request: text.clone(),
+            typed: typed.clone(),
+            command: *command,
             queued_at: at,
             delivering_at: None,
-            confirmed_at: None,
+            confirmed_at: foreign.then_some(at),
             ended_at: None,
             output: 0,
             text: None,
             error: None,
-        });
+            prompts: Vec::new(),
+            behind: behind.clone(),
+            taken_at: 0,
+            told: None,
+            told_at: 0,
+        };
+        turn.know(prompt.as_ref());
+        self.turns.push_back(turn);
     }
 
     fn remember(&mut self, key: &str, turn: TurnId) {

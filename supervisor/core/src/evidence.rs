@@ -3,6 +3,7 @@
 use std::fmt;
 
 use dsx_protocol::PromptOption;
+use serde::{Deserialize, Serialize};
 
 /// Who said it, strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -75,7 +76,8 @@ impl Strength {
 }
 
 /// Not busy, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Rest {
     Idle,
     Done,

@@ -2,6 +2,7 @@ use dsx_protocol::{Prompt, TurnId};
 use serde::{Deserialize, Serialize};
 
 use crate::durable::Origin;
+use crate::evidence::Rest;
 use crate::spec::Spec;
 
 /// How a turn ended.
@@ -47,6 +48,32 @@ impl Exit {
     }
 }
 
+/// What the status record said last. It is in no file, and the log it came by is read only once.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reported {
+    Working,
+    Blocked,
+    Resting(Rest),
+}
+
+/// How a turn ended, as the agent told it. The turn goes on until the agent rests.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Told {
+    /// `agents` and `shells` still work in the background.
+    Stopped {
+        text: Option<String>,
+        agents: u32,
+        shells: u32,
+    },
+    Failed {
+        error: String,
+        text: Option<String>,
+    },
+    Interrupted,
+}
+
 /// What a restart needs. Facts are only ever added; their names are never reused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "fact", rename_all = "snake_case")]
@@ -64,6 +91,8 @@ pub enum Fact {
         text: String,
         #[serde(default)]
         key: Option<String>,
+        /// One that dsx did not send is with the agent already: it is confirmed from the start, so that no
+        /// crash can leave it among those that are to be typed.
         origin: Origin,
         /// The text as it is typed, where it differs (a message that goes by a file).
         #[serde(default)]
@@ -71,9 +100,12 @@ pub enum Fact {
         /// Let the agent run it as a command of its own.
         #[serde(default)]
         command: bool,
-        /// When the agent began it, where it was not dsx that did: before this was known here.
+        /// The agent's own id for it, where the agent began it.
         #[serde(default)]
-        began: Option<u64>,
+        prompt: Option<String>,
+        /// The agent's own id for work that was under way, behind which it waits.
+        #[serde(default)]
+        behind: Option<String>,
     },
     /// From here on bytes may have reached the agent.
     Delivering {
@@ -88,6 +120,37 @@ pub enum Fact {
     Confirmed {
         turn: TurnId,
         evidence: String,
+        /// The agent's own id for what it began with it.
+        #[serde(default)]
+        prompt: Option<String>,
+        /// The agent's own id for work that was under way: the turn waits behind it, or became part of it.
+        #[serde(default)]
+        behind: Option<String>,
+        /// When the agent took it, by its own evidence; 0 where only its work shows it.
+        #[serde(default)]
+        as_of: u64,
+    },
+    /// The agent's own id became known, or it goes on with the turn under another one.
+    Known {
+        turn: TurnId,
+        #[serde(default)]
+        prompt: Option<String>,
+        /// A sub-agent reported back: what was told of the turn's end is void.
+        #[serde(default)]
+        goes_on: bool,
+        /// The time of the evidence.
+        #[serde(default)]
+        as_of: u64,
+    },
+    Told {
+        turn: TurnId,
+        how: Told,
+        /// The time of the evidence: a question asked before it is not open.
+        #[serde(default)]
+        as_of: u64,
+    },
+    Reported {
+        said: Reported,
     },
     Ended {
         turn: TurnId,
@@ -96,12 +159,19 @@ pub enum Fact {
         text: Option<String>,
         #[serde(default)]
         error: Option<String>,
+        /// It left shells running, for which the status record may say `working` with nothing to do.
+        #[serde(default)]
+        shells: bool,
     },
+    /// Under the id of an open prompt: more became known of it.
     PromptOpened(Box<Prompt>),
     PromptClosed {
         prompt: String,
         /// What closed it.
         by: String,
+        /// The time of the evidence that closed it: a question asked before it is not open.
+        #[serde(default)]
+        as_of: u64,
     },
     /// The agent's own name for what it is doing, and where it writes it down.
     Conversation {

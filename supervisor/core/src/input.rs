@@ -76,8 +76,6 @@ pub enum Recovery {
     NotSubmitted,
     /// It may have been submitted.
     Unknown,
-    /// The submitting byte was written.
-    Submitted,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -94,6 +92,9 @@ pub enum Input {
     Interrupt {
         request: RequestId,
     },
+    /// Keys that are no turn went to the agent's terminal: a viewer's, or of `dsx keys`. Said before they are
+    /// written, and while a turn is typed they are neither written nor said.
+    Keys,
     Wait {
         waiter: WaiterId,
         turn: Option<TurnId>,
@@ -141,7 +142,7 @@ pub enum Input {
     /// Output came while [`Effect::WatchOutput`] was on.
     Output,
     Fired(Timer),
-    /// First input after a restart; all that could be read back has been said before it.
+    /// The end of a restart: all that could be read back has been said before it, and no request was put.
     Recovered(Recovery),
 }
 
@@ -149,14 +150,16 @@ pub enum Input {
 pub enum Effect {
     /// Must be durable before any later effect of this list is carried out.
     Persist(Fact),
-    /// Type a turn; answered by `Typed` or `TypeFailed`. People's keys are held meanwhile.
+    /// Type a turn; answered by `Typed` or `TypeFailed`. People's keys are held meanwhile. What tells a restart
+    /// whether its submitting write had begun is kept until a later turn is typed.
     Type {
         turn: TurnId,
         script: Script,
     },
     /// Type something that is no turn (an interrupt, a dialog's answer, clearing the input box).
     Press(Script),
-    /// Give me the screen once it has been quiet for so long; with `fresh` only after new output.
+    /// Give me the screen once it has been quiet for so long; with `fresh` only after new output. A new look
+    /// replaces the one before: only the newest is answered.
     Look {
         quiet_ms: u64,
         fresh: bool,

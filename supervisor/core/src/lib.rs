@@ -24,6 +24,9 @@
 //! - Adapters read signals and return evidence; only [`verdict`] says that a turn is over.
 //! - At most one turn is delivering or confirmed at a time; it is typed at most once.
 //! - A waiter is settled exactly once, and never by another turn.
+//! - Evidence is only ever at least once: what is said late, again or out of order changes nothing that it is
+//!   not of. Nothing that is said once and can never be said again is kept in memory alone.
+//! - After a restart nothing is typed and nothing is judged before [`Input::Recovered`].
 
 pub mod adapter;
 mod admission;
@@ -31,11 +34,12 @@ mod composer;
 mod deliver;
 mod durable;
 mod evidence;
+mod exit;
 mod fact;
+mod heard;
 mod input;
 mod names;
 mod prompts;
-mod recover;
 mod session;
 mod spec;
 mod status;
@@ -45,7 +49,7 @@ mod waiters;
 pub use admission::{Caller, admit, may_drive};
 pub use durable::{Durable, Origin, Turn, TurnState};
 pub use evidence::{Asked, Dialog, Evidence, Rest, Source, Strength};
-pub use fact::{Exit, Fact, Outcome};
+pub use fact::{Exit, Fact, Outcome, Reported, Told};
 pub use input::{Effect, Input, Now, Recovery, RequestId, ScreenText, SendRequest, Timer, Until, WaiterId};
 pub use names::{CHAMPIONS, ROLES, Resolution, pick_name, resolve};
 pub use session::Session;

@@ -4,13 +4,15 @@ use dsx_protocol::{Prompt, PromptOption};
 
 use crate::adapter;
 use crate::evidence::{Asked, Dialog, Source};
-use crate::fact::Fact;
+use crate::fact::{Fact, Reported};
 use crate::input::{Effect, Now, ScreenText, Timer};
 use crate::session::{Said, Session};
 use crate::spec::{Cli, Mode};
 
 /// How long the screen must be quiet before it is read at start-up.
 const START_QUIET_MS: u64 = 120;
+/// How long a dialog may take to be drawn after the status record told of it.
+const DRAWN_MS: u64 = 6_000;
 /// How long a key may take to change a dialog.
 const DIALOG_MS: u64 = 1_500;
 /// Keys dsx presses at most to settle the dialogs of one start.
@@ -18,13 +20,13 @@ const DIALOG_MOVES: u32 = 16;
 
 impl Session {
     pub(crate) fn blocked(&mut self, now: Now, source: Source, at: u64, asked: Asked, out: &mut Vec<Effect>) {
-        match source {
-            Source::Osc7501 => self.live.osc = Some((Said::Blocked, at)),
-            Source::SessionFile => self.live.file = Some((Said::Blocked, at)),
-            _ => {}
+        if self.is_answered(source, at) {
+            return;
         }
+        self.hear(now, source, at, Said::Blocked, out);
         if let Some(open) = self.durable.prompts.first() {
             // The same question from a second source: what it knows more is added, nothing is asked twice.
+            self.live.prompts_doubtful = false;
             let richer = open.tool.is_none() && asked.tool.is_some();
             if richer {
                 let prompt = Prompt {
@@ -41,13 +43,22 @@ impl Session {
         }
         // Before the agent is ready, its dialogs are read off the screen, where their options are.
         if !self.durable.ready {
-            self.live.start_asked = Some(asked);
+            self.live.start_asked = Some((now.ms, asked));
+            out.push(Effect::Arm { timer: Timer::Dialog, after_ms: DIALOG_MS });
             return;
         }
-        self.open_prompt(now, asked, out);
+        self.open_prompt(now, at, asked, out);
     }
 
-    fn open_prompt(&mut self, now: Now, asked: Asked, out: &mut Vec<Effect>) {
+    /// Whether the question was answered before it was heard of: evidence that is newer says that it is not
+    /// open. The status record bears no time of its own, but a resting agent asks nothing.
+    fn is_answered(&self, source: Source, at: u64) -> bool {
+        let file = matches!(self.live.file, Some((Said::Busy | Said::Rest(_), said)) if said > at);
+        let osc = matches!(self.durable.osc, Some((Reported::Resting(_), said)) if said > at);
+        source != Source::Osc7501 && (at < self.durable.closed_as_of || file || osc)
+    }
+
+    fn open_prompt(&mut self, now: Now, at: u64, asked: Asked, out: &mut Vec<Effect>) {
         let prompt = Prompt {
             id: format!("p{}", self.durable.next_prompt),
             session: self.durable.spec.id.clone(),
@@ -57,15 +68,17 @@ impl Session {
             text: asked.text,
             command: asked.command,
             options: asked.options,
-            opened_at: now.ms,
+            opened_at: at,
         };
         self.fact(now, Fact::PromptOpened(Box::new(prompt)), out);
     }
 
-    pub(crate) fn close_prompts(&mut self, now: Now, by: &str, out: &mut Vec<Effect>) {
-        let open: Vec<String> = self.durable.prompts.iter().map(|p| p.id.clone()).collect();
-        for prompt in open {
-            self.fact(now, Fact::PromptClosed { prompt, by: by.to_owned() }, out);
+    /// Closes the prompts that were open by then.
+    pub(crate) fn close_prompts(&mut self, now: Now, as_of: u64, by: &str, out: &mut Vec<Effect>) {
+        let open = self.durable.prompts.iter().filter(|p| p.opened_at <= as_of);
+        let ids: Vec<String> = open.map(|p| p.id.clone()).collect();
+        for prompt in ids {
+            self.fact(now, Fact::PromptClosed { prompt, by: by.to_owned(), as_of }, out);
         }
     }
 
@@ -78,6 +91,7 @@ impl Session {
 
     pub(crate) fn looked(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
         self.live.looking = false;
+        self.live.reading = false;
         if self.durable.exit.is_some() {
             return;
         }
@@ -88,10 +102,21 @@ impl Session {
         }
         if let Some(dialog) = adapter::read_dialog(self.durable.spec.cli, screen) {
             self.start_dialog(now, &dialog, out);
-        } else if let Some(asked) = self.live.start_asked.take().filter(|_| self.durable.prompts.is_empty()) {
-            self.open_prompt(now, asked, out);
+        } else if let Some((at, asked)) = self.live.start_asked.clone() {
+            self.unread_dialog(now, at, asked, out);
         }
         self.look_at_start(true, out);
+    }
+
+    /// The status record tells of a dialog that cannot be read: it may not be drawn yet, or not in a shape that
+    /// is known, and then what the record says has to do.
+    fn unread_dialog(&mut self, now: Now, at: u64, asked: Asked, out: &mut Vec<Effect>) {
+        if now.ms < at + DRAWN_MS {
+            out.push(Effect::Arm { timer: Timer::Dialog, after_ms: DIALOG_MS });
+        } else if self.durable.prompts.is_empty() {
+            self.live.start_asked = None;
+            self.open_prompt(now, at, asked, out);
+        }
     }
 
     /// The key that was pressed has changed nothing: the dialog may not have been listening yet.
@@ -120,11 +145,12 @@ impl Session {
             }
             _ if self.durable.prompts.iter().any(|p| !p.options.is_empty()) => {}
             _ => {
-                self.close_prompts(now, "read in full off the screen", out);
+                self.close_prompts(now, now.ms, "read in full off the screen", out);
                 let option =
                     |(i, label): (usize, &String)| PromptOption { n: i as u32 + 1, label: label.clone() };
                 self.open_prompt(
                     now,
+                    now.ms,
                     Asked {
                         kind: dialog.kind.clone(),
                         tool: None,

@@ -79,3 +79,27 @@ pub struct Spec {
     /// The session's own directory: settings, spool, messages.
     pub dir: String,
 }
+
+#[cfg(test)]
+impl Spec {
+    pub(crate) fn sample(cli: Cli) -> Self {
+        Self {
+            id: "fizz-top".into(),
+            cli,
+            command: Vec::new(),
+            path: "/p".into(),
+            mode: Mode::Native,
+            model: None,
+            description: None,
+            group: None,
+            created_at: 1,
+            creator: "user".into(),
+            depth: 0,
+            conversation: None,
+            agent_version: None,
+            agent_home: None,
+            key: None,
+            dir: "/d".into(),
+        }
+    }
+}

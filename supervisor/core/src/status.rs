@@ -88,22 +88,19 @@ impl Session {
     }
 
     fn judge_between_turns(&self) -> (&'static str, &'static str, String) {
-        let osc = self.live.osc.as_ref().map(|s| (Source::Osc7501, s));
-        let file = self.live.file.as_ref().map(|s| (Source::SessionFile, s));
-        // Record and file may stay at `working` for a while, or for a background shell: the Stop hook named it.
-        if self.live.shells_linger {
-            let because = "the agent stopped; a shell of its runs in the background".to_owned();
-            return ("idle", Source::Hook.strength().confidence(), because);
-        }
-        let strongest = osc.or(file);
+        // They may stay at `working` for a background shell: the Stop hook named it.
+        let tells = |said: &Said| *said != Said::Busy || !self.live.shells_linger;
+        let osc = self.durable.osc.as_ref().map(|(said, _)| (Source::Osc7501, Said::from(said.clone())));
+        let file = self.live.file.as_ref().map(|(said, _)| (Source::SessionFile, said.clone()));
+        let strongest = osc.filter(|(_, said)| tells(said)).or(file.filter(|(_, said)| tells(said)));
         match strongest {
-            Some((source, (Said::Busy, _))) => {
+            Some((source, Said::Busy)) => {
                 ("working", source.strength().confidence(), format!("{} says working", source.name()))
             }
-            Some((source, (Said::Rest, _))) => {
+            Some((source, Said::Rest(_))) => {
                 ("idle", source.strength().confidence(), format!("{} says so", source.name()))
             }
-            Some((source, (Said::Blocked, _))) => (
+            Some((source, Said::Blocked)) => (
                 "waiting_for_input",
                 source.strength().confidence(),
                 format!("{} says blocked", source.name()),

@@ -8,8 +8,9 @@
 
 use dsx_protocol::TurnId;
 
+use crate::durable::{Durable, Turn};
 use crate::evidence::Rest;
-use crate::fact::Outcome;
+use crate::fact::{Outcome, Reported, Told};
 use crate::spec::Cli;
 
 /// How long a resting agent's hook or transcript is waited for.
@@ -19,54 +20,72 @@ const REST_MS: u64 = 1_000;
 /// How long a background shell may keep the status record at `working` after the agent stopped.
 const SHELLS_MS: u64 = 250;
 
-/// What the agent said when it stopped.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Stop {
-    pub text: Option<String>,
-    pub agents: u32,
-    pub shells: u32,
-}
-
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Failure {
-    pub error: String,
-    pub text: Option<String>,
-}
-
-/// All that was said of the running turn since it was typed.
+/// All that was said of the running turn since it was typed, and a crash may lose. (How it ended, as far as the
+/// agent told, is durable.)
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
     pub turn: Option<TurnId>,
     /// When its submitting byte was written, or before.
     pub since: u64,
-    /// The agent's own id for it.
-    pub prompt: Option<String>,
-    /// The status record has said `working` since: only then does its rest count.
+    /// The submitting write is done.
+    pub typed: bool,
+    /// When the agent took it, by its own evidence: a rest before that is not this turn's.
+    pub taken_at: u64,
+    /// While it was being handed over the agent took something else, under this id of its own.
+    pub ahead: Option<Option<String>>,
+    /// The status record says `working`, or did so in this turn: only then does its rest count.
     pub osc_busy: bool,
+    /// It began to say so after the message was typed.
+    pub osc_began: bool,
     pub osc_rest: Option<Rest>,
-    pub file_rest: bool,
-    /// A rest read back after a restart that may be of before the turn: believed where the rest of the story fits
-    /// and nothing else comes for a while.
-    pub earlier_rest: Option<Rest>,
+    /// The session file said so, since it was typed.
+    pub file_began: bool,
+    /// The session file says that the agent rests, since then.
+    pub file_rest: Option<u64>,
     /// The transcript has shown the message: only then do its endings count.
     pub in_transcript: bool,
-    /// That was taken over from before a restart and not read again: a line of the very millisecond in which the
-    /// turn began may be the end of the one before it.
-    pub presumed: bool,
-    pub stop: Option<Stop>,
-    pub failure: Option<Failure>,
-    pub interrupted: bool,
     /// dsx pressed the interrupt key.
     pub asked_interrupt: bool,
     /// Times the submitting key was pressed again.
     pub submits_again: u32,
-    /// A wait of ours ran out.
+    /// What is being waited for has had so many milliseconds.
+    pub awaits: Option<u64>,
+    /// The wait ran out.
     pub waited: bool,
     pub command_done: bool,
     pub quiet_own: bool,
     /// Text of a command's output, once it was asked for.
     pub captured: Option<String>,
     pub capturing: bool,
+}
+
+impl Progress {
+    /// Of a turn that ran when the last supervisor died, by its facts; the sources say the rest again.
+    pub(crate) fn restored(turn: &Turn, durable: &Durable) -> Self {
+        let since = turn.delivering_at.unwrap_or(turn.queued_at).max(turn.taken_at);
+        Self {
+            typed: true,
+            taken_at: turn.taken_at,
+            // Its line may be too far back to be read again.
+            in_transcript: turn.taken_at > 0 && turn.behind.is_none(),
+            ..Self::begun(turn.id, since, durable)
+        }
+    }
+
+    /// With what the status record has said of it by now.
+    pub(crate) fn begun(turn: TurnId, since: u64, durable: &Durable) -> Self {
+        let osc_began = durable.osc_worked_at >= since;
+        let (osc_busy, osc_rest) = match &durable.osc {
+            Some((Reported::Resting(rest), _)) if osc_began => (true, Some(rest.clone())),
+            Some((Reported::Resting(_), _)) | None => (false, None),
+            Some((Reported::Working | Reported::Blocked, _)) => (true, None),
+        };
+        Self { turn: Some(turn), since, osc_busy, osc_began, osc_rest, ..Self::default() }
+    }
+
+    fn file_rests(&self) -> bool {
+        self.file_rest.is_some_and(|at| at >= self.taken_at)
+    }
 }
 
 /// Which continuous sources have been heard from this process.
@@ -96,78 +115,75 @@ impl Verdict {
     }
 }
 
-pub(crate) fn weigh(cli: Cli, command: bool, progress: &Progress, heard: Heard) -> Verdict {
+pub(crate) fn weigh(cli: Cli, turn: &Turn, progress: &Progress, heard: Heard) -> Verdict {
     match cli {
         Cli::Command => weigh_command(progress),
-        Cli::Claude | Cli::Demo if command => weigh_agent_command(progress, heard),
-        Cli::Claude | Cli::Demo => weigh_agent(progress, heard),
+        Cli::Claude | Cli::Demo if turn.command => weigh_agent_command(turn, progress, heard),
+        Cli::Claude | Cli::Demo => weigh_agent(turn, progress, heard),
     }
 }
 
-fn weigh_agent(p: &Progress, heard: Heard) -> Verdict {
-    let rests = p.osc_rest.is_some() || p.file_rest;
-    let nobody_tells = !heard.osc && !heard.file;
-    let quiet = rests || nobody_tells;
-    if let Some(failure) = &p.failure {
-        return match quiet || p.waited {
-            true => Verdict::over(Outcome::Failed, failure.text.clone(), Some(failure.error.clone())),
+fn weigh_agent(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
+    // The file bears the time of what it says; the status record's rest may be of what came before.
+    let quiet = p.file_rests() || !heard.file && (p.osc_rest.is_some() || !heard.osc);
+    let rests = quiet || p.osc_rest.is_some();
+    match &turn.told {
+        Some(Told::Failed { error, text }) => match quiet || p.waited {
+            true => Verdict::over(Outcome::Failed, text.clone(), Some(error.clone())),
             false => Verdict::Wait(REST_MS),
-        };
-    }
-    if let Some(stop) = &p.stop {
+        },
         // A sub-agent reports back into this very turn; a later Stop tells its end.
-        if stop.agents > 0 {
-            return Verdict::Running;
-        }
-        let ended = Verdict::over(Outcome::Ended, stop.text.clone(), None);
-        return match (quiet, stop.shells > 0, p.waited) {
-            (true, _, _) | (false, true, true) => ended,
+        Some(Told::Stopped { agents: 1.., .. }) => Verdict::Running,
+        // The session file does not wait for shells; where there is none, nobody can tell.
+        Some(Told::Stopped { text, shells, .. }) => match (quiet, *shells > 0 && !heard.file, p.waited) {
+            (true, _, _) | (false, true, true) => Verdict::over(Outcome::Ended, text.clone(), None),
+            (false, _, true) if rests => Verdict::over(Outcome::Ended, text.clone(), None),
             (false, true, false) => Verdict::Wait(SHELLS_MS),
-            (false, false, true) if p.earlier_rest.is_some() => ended,
-            (false, false, false) if p.earlier_rest.is_some() => Verdict::Wait(REST_MS),
+            (false, false, false) if rests => Verdict::Wait(REST_MS),
             // A hook of the user's may have sent the agent on: its rest has the last word.
             (false, false, _) => Verdict::Running,
-        };
-    }
-    if p.interrupted {
-        return match quiet || p.waited {
+        },
+        Some(Told::Interrupted) => match quiet || p.waited {
             true => Verdict::over(Outcome::Interrupted, None, None),
             false => Verdict::Wait(REST_MS),
-        };
+        },
+        None => weigh_rest_alone(turn, p, heard),
     }
-    weigh_rest_alone(p, heard)
 }
 
 /// The agent rests, and nothing says how its turn ended.
-fn weigh_rest_alone(p: &Progress, heard: Heard) -> Verdict {
+fn weigh_rest_alone(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
     // Every source that speaks at all must say so: one record alone may be forged or late.
-    let osc_rest = p.osc_rest.as_ref().or(p.earlier_rest.as_ref());
-    let all_rest = (osc_rest.is_some() || !heard.osc) && (p.file_rest || !heard.file);
+    let all_rest = (p.osc_rest.is_some() || !heard.osc) && (p.file_rests() || !heard.file);
     if !all_rest || (!heard.osc && !heard.file) {
         return Verdict::Running;
     }
-    if p.asked_interrupt {
+    // What came before it may be what was interrupted, and what the record calls done was not.
+    let first = turn.behind.is_none() || p.in_transcript;
+    if p.asked_interrupt && first && p.osc_rest != Some(Rest::Done) {
         return Verdict::over(Outcome::Interrupted, None, None);
     }
     if !p.waited {
         return Verdict::Wait(HOW_IT_ENDED_MS);
     }
-    match osc_rest {
+    match &p.osc_rest {
         Some(Rest::Error(message)) => {
             let error = message.clone().unwrap_or_else(|| "the agent reported an error".to_owned());
             Verdict::over(Outcome::Failed, None, Some(error))
         }
         Some(Rest::Done) => Verdict::over(Outcome::Ended, None, None),
+        // It became part of the work that was under way.
+        _ if !first => Verdict::over(Outcome::Ended, None, None),
         Some(Rest::Idle) | None => Verdict::over(Outcome::Interrupted, None, None),
     }
 }
 
 /// A command of the agent's own, `/compact` for example: it may begin a turn, or only draw something.
-fn weigh_agent_command(p: &Progress, heard: Heard) -> Verdict {
-    if p.stop.is_some() || p.failure.is_some() || p.interrupted {
-        return weigh_agent(p, heard);
+fn weigh_agent_command(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
+    if turn.told.is_some() {
+        return weigh_agent(turn, p, heard);
     }
-    let working = p.osc_busy && p.osc_rest.is_none();
+    let working = (p.osc_began && p.osc_rest.is_none()) || (p.file_began && p.file_rest.is_none());
     match p.quiet_own && !working {
         true => Verdict::over(Outcome::Ended, None, None),
         false => Verdict::Running,
@@ -176,7 +192,9 @@ fn weigh_agent_command(p: &Progress, heard: Heard) -> Verdict {
 
 fn weigh_command(p: &Progress) -> Verdict {
     let reported = p.osc_busy && p.osc_rest.is_some();
-    if !(p.command_done || reported || p.quiet_own) {
+    // One that says that it works has said more than its silence does.
+    let quiet = p.quiet_own && !p.osc_busy;
+    if !(p.command_done || reported || quiet) {
         return Verdict::Running;
     }
     let Some(text) = p.captured.clone() else { return Verdict::Capture };
@@ -198,9 +216,31 @@ mod tests {
 
     const BOTH: Heard = Heard { osc: true, file: true };
 
-    fn stopped(text: &str) -> Progress {
-        let stop = Stop { text: Some(text.to_owned()), ..Stop::default() };
-        Progress { osc_busy: true, stop: Some(stop), ..Progress::default() }
+    fn told(how: Option<Told>) -> Turn {
+        let fact = |turn| crate::Fact::Queued {
+            turn,
+            text: "do it".into(),
+            key: None,
+            origin: crate::Origin::Typed,
+            typed: None,
+            command: false,
+            prompt: None,
+            behind: None,
+        };
+        let mut durable = Durable::new(crate::Spec::sample(Cli::Claude));
+        durable.apply(1, &fact(TurnId(1)));
+        if let Some(how) = how {
+            durable.apply(2, &crate::Fact::Told { turn: TurnId(1), how, as_of: 2 });
+        }
+        durable.turns[0].clone()
+    }
+
+    fn stopped(agents: u32, shells: u32) -> Turn {
+        told(Some(Told::Stopped { text: Some("x".into()), agents, shells }))
+    }
+
+    fn worked() -> Progress {
+        Progress { osc_busy: true, ..Progress::default() }
     }
 
     fn outcome(verdict: &Verdict) -> Option<Outcome> {
@@ -212,51 +252,55 @@ mod tests {
 
     #[test]
     fn a_stop_hook_alone_is_not_the_end() {
-        assert_eq!(weigh_agent(&stopped("x"), BOTH), Verdict::Running);
-        let rested = Progress { osc_rest: Some(Rest::Done), ..stopped("x") };
-        assert_eq!(weigh_agent(&rested, BOTH), Verdict::over(Outcome::Ended, Some("x".into()), None));
-    }
-
-    #[test]
-    fn a_rest_from_before_a_restart_counts_after_a_wait() {
-        let told = Progress { earlier_rest: Some(Rest::Done), ..stopped("x") };
-        assert_eq!(weigh_agent(&told, BOTH), Verdict::Wait(REST_MS));
-        let waited = Progress { waited: true, ..told };
-        assert_eq!(outcome(&weigh_agent(&waited, BOTH)), Some(Outcome::Ended));
+        assert_eq!(weigh_agent(&stopped(0, 0), &worked(), BOTH), Verdict::Running);
+        let rested = Progress { osc_rest: Some(Rest::Done), ..worked() };
+        let over = Verdict::over(Outcome::Ended, Some("x".into()), None);
+        assert_eq!(weigh_agent(&stopped(0, 0), &rested, Heard { osc: true, file: false }), over);
+        // The session file says otherwise so far: the record's rest may be of the turn before.
+        assert_eq!(weigh_agent(&stopped(0, 0), &rested, BOTH), Verdict::Wait(REST_MS));
+        assert_eq!(weigh_agent(&stopped(0, 0), &Progress { waited: true, ..rested }, BOTH), over);
     }
 
     #[test]
     fn a_status_record_alone_is_not_the_end() {
-        let forged = Progress { osc_busy: true, osc_rest: Some(Rest::Done), ..Progress::default() };
-        assert_eq!(weigh_agent(&forged, BOTH), Verdict::Running);
+        let forged = Progress { osc_rest: Some(Rest::Done), ..worked() };
+        assert_eq!(weigh_agent(&told(None), &forged, BOTH), Verdict::Running);
         let waited = Progress { waited: true, ..forged };
-        assert_eq!(weigh_agent(&waited, BOTH), Verdict::Running);
+        assert_eq!(weigh_agent(&told(None), &waited, BOTH), Verdict::Running);
     }
 
     #[test]
     fn rest_without_a_word_is_an_interrupt_after_a_wait() {
-        let rested = Progress { osc_rest: Some(Rest::Idle), file_rest: true, ..Progress::default() };
-        assert_eq!(weigh_agent(&rested, BOTH), Verdict::Wait(HOW_IT_ENDED_MS));
+        let rested = Progress { osc_rest: Some(Rest::Idle), file_rest: Some(1), ..Progress::default() };
+        let weigh = |p: &Progress| weigh_agent(&told(None), p, BOTH);
+        assert_eq!(weigh(&rested), Verdict::Wait(HOW_IT_ENDED_MS));
         let waited = Progress { waited: true, ..rested.clone() };
-        assert_eq!(outcome(&weigh_agent(&waited, BOTH)), Some(Outcome::Interrupted));
+        assert_eq!(outcome(&weigh(&waited)), Some(Outcome::Interrupted));
         let asked = Progress { asked_interrupt: true, ..rested };
-        assert_eq!(outcome(&weigh_agent(&asked, BOTH)), Some(Outcome::Interrupted));
+        assert_eq!(outcome(&weigh(&asked)), Some(Outcome::Interrupted));
+        // It was asked to stop and was done before it heard: its answer is on its way.
+        let done = Progress { osc_rest: Some(Rest::Done), ..asked };
+        assert_eq!(weigh(&done), Verdict::Wait(HOW_IT_ENDED_MS));
     }
 
     #[test]
     fn sub_agents_hold_a_turn_open_and_shells_do_not() {
-        let mut p = Progress { osc_rest: Some(Rest::Done), ..stopped("x") };
-        if let Some(stop) = &mut p.stop {
-            stop.agents = 1;
-        }
-        assert_eq!(weigh_agent(&p, BOTH), Verdict::Running);
-        let mut p = stopped("x");
-        if let Some(stop) = &mut p.stop {
-            stop.shells = 1;
-        }
-        assert_eq!(weigh_agent(&p, BOTH), Verdict::Wait(SHELLS_MS));
-        p.waited = true;
-        assert_eq!(outcome(&weigh_agent(&p, BOTH)), Some(Outcome::Ended));
+        let rested = Progress { osc_rest: Some(Rest::Done), ..worked() };
+        assert_eq!(weigh_agent(&stopped(1, 0), &rested, BOTH), Verdict::Running);
+        let record = Heard { osc: true, file: false };
+        assert_eq!(weigh_agent(&stopped(0, 1), &worked(), record), Verdict::Wait(SHELLS_MS));
+        let waited = Progress { waited: true, ..worked() };
+        assert_eq!(outcome(&weigh_agent(&stopped(0, 1), &waited, record)), Some(Outcome::Ended));
+        // The session file knows better: a hook may have sent the agent on.
+        assert_eq!(weigh_agent(&stopped(0, 1), &waited, BOTH), Verdict::Running);
+    }
+
+    #[test]
+    fn a_file_that_rested_before_the_message_was_taken_says_nothing_of_it() {
+        let early = Progress { file_rest: Some(4), taken_at: 5, ..worked() };
+        assert_eq!(weigh_agent(&stopped(0, 0), &early, BOTH), Verdict::Running);
+        let late = Progress { file_rest: Some(6), ..early };
+        assert_eq!(outcome(&weigh_agent(&stopped(0, 0), &late, BOTH)), Some(Outcome::Ended));
     }
 
     #[test]
@@ -266,5 +310,11 @@ mod tests {
         p.captured = Some("out".into());
         assert_eq!(weigh_command(&p), Verdict::over(Outcome::Ended, Some("out".into()), None));
         assert_eq!(weigh_command(&Progress::default()), Verdict::Running);
+        assert_eq!(weigh_command(&Progress { osc_busy: true, ..p.clone() }), Verdict::Running);
+        p.osc_rest = Some(Rest::Done);
+        assert_eq!(
+            weigh_command(&Progress { osc_busy: true, ..p }),
+            Verdict::over(Outcome::Ended, Some("out".into()), None)
+        );
     }
 }

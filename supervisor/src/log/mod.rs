@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 
 pub use cursor::{Cursor, Delivery, Phase};
 pub use reader::{Expired, LogReader, Storage};
-pub use replay::{Recording, advance, history, rebuild, rebuild_hearing};
+pub use replay::{Recording, advance, history, rebuild};
 pub use writer::LogWriter;
 
 /// Sizes of a session's log.

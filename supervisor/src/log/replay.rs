@@ -91,27 +91,16 @@ fn note(terminal: &Terminal, log: &LogReader, events: &[TermEvent]) {
 /// The terminal as it was at offset `upto`, from the last checkpoint before it. It answers no queries
 /// until [`Terminal::set_answers`] says so.
 pub fn rebuild(log: &LogReader, upto: u64) -> Terminal {
-    rebuild_hearing(log, upto, |_, _| {})
-}
-
-/// The same, and tells what was heard on the way: the events of each piece, and when at the earliest it came
-/// (milliseconds since 1970). What came before the last checkpoint is not heard.
-pub fn rebuild_hearing(log: &LogReader, upto: u64, mut hear: impl FnMut(u64, &[TermEvent])) -> Terminal {
     let mut terminal = match log.checkpoint_before(upto) {
         Some(checkpoint) => Terminal::restore(&checkpoint),
         None => blank_at(log, log.start().min(upto)),
     };
     terminal.set_answers(false);
     let mut events = Vec::new();
-    loop {
-        let from = terminal.offset();
-        let at = advance(&mut terminal, log, upto, Recording::No, &mut events);
-        hear(log.time_at(from).unwrap_or(0), &events);
+    while advance(&mut terminal, log, upto, Recording::No, &mut events) < upto.min(log.end()) {
         events.clear();
-        if at >= upto.min(log.end()) {
-            return terminal;
-        }
     }
+    terminal
 }
 
 fn blank_at(log: &LogReader, offset: u64) -> Terminal {
@@ -152,5 +141,5 @@ fn history_since(log: &LogReader, from: u64, upto: u64, limit: usize) -> (Vec<St
     while advance(terminal, log, upto, Recording::No, &mut events) < upto {
         events.clear();
     }
-    (history.into_rows(), first)
+    (history.into_rows().into_iter().map(|row| row.formatted).collect(), first)
 }

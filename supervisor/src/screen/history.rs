@@ -8,11 +8,34 @@ use std::collections::VecDeque;
 use super::Checkpoint;
 use super::terminal::Terminal;
 
+/// One row of a screen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// With its colours as SGR, reset at its end.
+    pub formatted: String,
+    /// The terminal broke the line here; it goes on in the next row.
+    pub wraps: bool,
+}
+
+impl Row {
+    /// Without its colours, blanks at its end included.
+    #[must_use]
+    pub fn plain(&self) -> String {
+        plain(&self.formatted)
+    }
+
+    /// Without its colours and the blanks at its end.
+    #[must_use]
+    pub fn text(&self) -> String {
+        self.plain().trim_end().to_owned()
+    }
+}
+
 /// The newest rows that left the top of the main screen, oldest first.
 #[derive(Debug)]
 pub(crate) struct Rows {
     limit: usize,
-    rows: VecDeque<String>,
+    rows: VecDeque<Row>,
 }
 
 impl Rows {
@@ -27,10 +50,13 @@ impl Rows {
         if text.contains('\x1b') {
             text.push_str("\x1b[m");
         }
+        // vt100 tells whether a row wraps only by what it writes before the next one.
+        let mut next = String::new();
+        let _ = row.write_formatted_basic(&mut next, &mut state);
         if self.rows.len() == self.limit {
             self.rows.pop_front();
         }
-        self.rows.push_back(text);
+        self.rows.push_back(Row { formatted: text, wraps: !next.starts_with('\n') });
     }
 }
 
@@ -62,14 +88,14 @@ impl History {
         &self.terminal
     }
 
-    /// The rows that left the screen, oldest first, each with its colours as SGR and reset at its end.
-    pub fn into_rows(mut self) -> Vec<String> {
+    /// The rows that left the screen, oldest first.
+    pub fn into_rows(mut self) -> Vec<Row> {
         let rows = self.terminal.take_recorded();
         rows.map(|rows| rows.rows.into()).unwrap_or_default()
     }
 }
 
-/// A row of [`History::into_rows`] without its colours.
+/// A formatted row without its colours.
 pub fn plain(row: &str) -> String {
     vt100::capture::basic_formatted_to_plain(row).collect()
 }
@@ -91,9 +117,9 @@ mod tests {
         let lines: Vec<_> = (0..20).map(|i| format!("\x1b[3{}mline {i}\x1b[m\r\n", i % 8)).collect();
         let history = history(5, &lines);
         let rows = history.into_rows();
-        let plain: Vec<_> = rows.iter().map(|row| plain(row)).collect();
+        let plain: Vec<_> = rows.iter().map(Row::plain).collect();
         assert_eq!(plain, ["line 13", "line 14", "line 15", "line 16", "line 17"]);
-        assert_eq!(rows[0], "\x1b[35mline 13\x1b[m");
+        assert_eq!(rows[0].formatted, "\x1b[35mline 13\x1b[m");
     }
 
     #[test]
@@ -102,7 +128,14 @@ mod tests {
         pieces.extend((0..20).map(|i| format!("alt {i}\r\n")));
         pieces.push("\x1b[?1049lc\r\nd\r\n".to_owned());
         let history = history(50, &pieces);
-        let rows: Vec<_> = history.into_rows().iter().map(|row| plain(row)).collect();
+        let rows: Vec<_> = history.into_rows().iter().map(Row::plain).collect();
         assert_eq!(rows, ["a", "b"]);
+    }
+
+    #[test]
+    fn a_wrapped_line_is_known_as_one() {
+        let history = history(9, &["x".repeat(25), "\r\n".to_owned(), "y".repeat(20), "\r\n\n\n".to_owned()]);
+        let wraps: Vec<_> = history.into_rows().iter().map(|row| row.wraps).collect();
+        assert_eq!(wraps, [true, false, false]);
     }
 }

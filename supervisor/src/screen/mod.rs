@@ -23,7 +23,8 @@ mod viewer;
 #[cfg(test)]
 pub(crate) mod tests;
 
-pub use history::{History, plain};
+pub use history::{History, Row, plain};
+pub(crate) use model::clamp;
 pub use terminal::{Checkpoint, Terminal};
 pub use viewer::ViewerFilter;
 

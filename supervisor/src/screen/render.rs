@@ -1,5 +1,6 @@
 //! vt100's cells as text, plain and with colours.
 
+use super::history::Row;
 use super::model::guarded;
 
 /// The rows without the blanks at their ends.
@@ -15,6 +16,13 @@ pub(crate) fn lines(screen: &vt100::Screen) -> Vec<String> {
             .collect()
     })
     .unwrap_or_else(|| vec![String::new(); usize::from(rows.get())])
+}
+
+/// The rows with their blanks, each with whether its line goes on in the next one.
+pub(crate) fn rows(screen: &vt100::Screen) -> Vec<Row> {
+    let (_, cols) = screen.size();
+    let texts = guarded(|| screen.rows(0, cols.get()).collect()).unwrap_or_else(Vec::new);
+    (0..).zip(texts).map(|(row, formatted)| Row { formatted, wraps: screen.row_wrapped(row) }).collect()
 }
 
 /// The rows without what is drawn dim or inverse, and without the blanks at their ends.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::history::Rows;
+use super::history::{Row, Rows};
 use super::ledger::Ledger;
 use super::model::{Departed, Model, clamp};
 use super::paint::{self, For};
@@ -184,6 +184,11 @@ impl Terminal {
             alternate: self.state.ledger.alternate,
             lines: render::lines(self.state.model.screen()),
         }
+    }
+
+    /// The rows of the screen in use, without their colours, each with whether the terminal broke its line.
+    pub fn rows(&self) -> Vec<Row> {
+        render::rows(self.state.model.screen())
     }
 
     /// The rows with what is drawn dim or inverse left blank: hints and drawn cursors are no content.

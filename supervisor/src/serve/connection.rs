@@ -7,14 +7,12 @@ use dsx_protocol::{
     Decoder, ErrorKind, Frame, Hello, Kind, Reply, Request, Resize, Sessions, WireError, agree, body, decode,
     encode,
 };
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::mpsc;
 use tracing::debug;
 
 use super::ancestry::line_of;
-use super::reply::{OUTBOX, ReplyTo};
+use super::reply::{OUTBOX, Outbox, ReplyTo};
 use crate::session::{Command, Services, SessionHandle};
 use crate::supervise::Control;
 
@@ -22,8 +20,8 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 
 pub(super) async fn serve(stream: UnixStream, pid: Option<u32>, services: Services, control: Control) {
     let (mut reader, writer) = stream.into_split();
-    let (outbox, queue) = mpsc::channel(OUTBOX);
-    let writing = tokio::spawn(write(writer, queue));
+    let (outbox, queue) = Outbox::new(OUTBOX);
+    let writing = tokio::spawn(queue.write_to(writer));
     let mut connection = Connection {
         pid,
         services,
@@ -53,32 +51,18 @@ pub(super) async fn serve(stream: UnixStream, pid: Option<u32>, services: Servic
             }
         }
     }
-    connection.leave();
+    connection.leave().await;
     drop(connection);
     // What is in the outbox is still written; a client that reads nothing ends it by closing.
     let _ = writing.await;
     control.connection_closed();
 }
 
-async fn write(mut writer: OwnedWriteHalf, mut queue: mpsc::Receiver<Vec<u8>>) {
-    while let Some(mut bytes) = queue.recv().await {
-        while let Ok(more) = queue.try_recv() {
-            bytes.extend_from_slice(&more);
-            if bytes.len() > 256 * 1024 {
-                break;
-            }
-        }
-        if writer.write_all(&bytes).await.is_err() {
-            return;
-        }
-    }
-}
-
 struct Connection {
     pid: Option<u32>,
     services: Services,
     control: Control,
-    outbox: mpsc::Sender<Vec<u8>>,
+    outbox: Outbox,
     greeted: bool,
     /// Found out once, when it is first needed.
     caller: Option<Caller>,
@@ -110,8 +94,8 @@ impl Connection {
             }
             Kind::Input => {
                 if let Some((_, viewer, handle)) = self.viewing.iter().find(|(c, ..)| *c == frame.channel) {
-                    // A session that is swamped loses keys rather than slowing others.
-                    let _ = handle.put(Command::Input(*viewer, frame.body));
+                    // Where the program reads slowly this client waits, and nobody else.
+                    handle.type_for(*viewer, frame.body).await;
                 }
                 true
             }
@@ -141,7 +125,7 @@ impl Connection {
         self.greeted = true;
         if let Ok(frame) = body(&ours).and_then(|b| encode(Kind::Hello, 0, &b)) {
             // The outbox is empty at the first frame.
-            let _ = self.outbox.try_send(frame);
+            let _ = self.outbox.put(frame);
         }
         true
     }
@@ -196,7 +180,8 @@ impl Connection {
             Request::Resize(Resize { cols, rows }) => {
                 let (_, viewer, handle) =
                     self.viewing.iter().find(|(c, ..)| *c == channel).ok_or_else(not_attached)?;
-                handle.put(Command::Resize(*viewer, cols, rows))
+                handle.deliver(Command::Resize(*viewer, cols, rows)).await;
+                Ok(())
             }
             Request::Supervisor(supervisor) => {
                 let caller = self.caller().await;
@@ -228,14 +213,13 @@ impl Connection {
     }
 
     /// Nobody is left to be told anything.
-    fn leave(&mut self) {
+    async fn leave(&mut self) {
         debug!(pid = self.pid, "a client left");
         for (handle, waiter) in self.waits.drain(..) {
-            // A session whose mailbox is full settles the waiter into a closed outbox instead.
-            let _ = handle.put(Command::Unwait(waiter));
+            handle.deliver(Command::Unwait(waiter)).await;
         }
         for (_, viewer, handle) in self.viewing.drain(..) {
-            let _ = handle.put(Command::Left(viewer));
+            handle.deliver(Command::Left(viewer)).await;
         }
     }
 }

@@ -11,7 +11,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tracing::warn;
 
 pub use ancestry::line_of;
-pub use reply::{OUTBOX, ReplyTo};
+pub use reply::{OUTBOX, Outbox, Queue, ReplyTo};
 
 use crate::session::Services;
 use crate::supervise::Control;

@@ -1,24 +1,85 @@
 //! Where an answer goes.
 
+use std::pin::pin;
+use std::sync::Arc;
+
 use dsx_protocol::{ErrorKind, Event, Kind, Reply, WireError, body, encode};
 use serde::Serialize;
-use tokio::sync::mpsc;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::{Notify, mpsc};
 use tracing::warn;
 
 /// Frames that may wait for a connection's socket. A client that does not read them loses its connection;
 /// nobody waits for it.
 pub const OUTBOX: usize = 1_024;
+/// Bytes that are given to the socket at a time.
+const BATCH: usize = 256 * 1024;
+
+/// The frames on their way to one client: whoever answers puts them in, the connection's writer takes them out.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    frames: mpsc::Sender<Vec<u8>>,
+    /// Told each time the client has taken everything.
+    drained: Arc<Notify>,
+}
+
+/// The other end of an [`Outbox`].
+#[derive(Debug)]
+pub struct Queue {
+    frames: mpsc::Receiver<Vec<u8>>,
+    drained: Arc<Notify>,
+}
+
+impl Outbox {
+    /// With room for so many frames.
+    #[must_use]
+    pub fn new(frames: usize) -> (Self, Queue) {
+        let (sender, receiver) = mpsc::channel(frames);
+        let drained = Arc::new(Notify::new());
+        (Self { frames: sender, drained: Arc::clone(&drained) }, Queue { frames: receiver, drained })
+    }
+
+    /// Puts in a frame; false when there is no place for it, or the client has gone.
+    pub fn put(&self, frame: Vec<u8>) -> bool {
+        self.frames.try_send(frame).is_ok()
+    }
+}
+
+impl Queue {
+    /// Takes frames until nobody is left to put one in.
+    pub async fn end(&mut self) {
+        while self.frames.recv().await.is_some() {}
+    }
+
+    /// Writes frames until nobody is left to put one in, or the client is gone.
+    pub async fn write_to(mut self, mut socket: OwnedWriteHalf) {
+        while let Some(mut bytes) = self.frames.recv().await {
+            while bytes.len() < BATCH
+                && let Ok(more) = self.frames.try_recv()
+            {
+                bytes.extend_from_slice(&more);
+            }
+            if socket.write_all(&bytes).await.is_err() {
+                return;
+            }
+            if self.frames.is_empty() {
+                self.drained.notify_waiters();
+            }
+        }
+    }
+}
 
 /// The channel of a connection on which a request came.
 #[derive(Debug, Clone)]
 pub struct ReplyTo {
-    outbox: mpsc::Sender<Vec<u8>>,
+    outbox: Outbox,
     channel: u32,
 }
 
 impl ReplyTo {
     #[must_use]
-    pub fn new(outbox: mpsc::Sender<Vec<u8>>, channel: u32) -> Self {
+    pub fn new(outbox: Outbox, channel: u32) -> Self {
         Self { outbox, channel }
     }
 
@@ -32,29 +93,49 @@ impl ReplyTo {
 
     pub fn event(&self, event: &Event) -> bool {
         self.frame(Kind::Event, event);
-        !self.outbox.is_closed()
+        !self.is_closed()
     }
 
     /// Raw output; false when the client is gone or lags.
     pub fn output(&self, bytes: &[u8]) -> bool {
-        encode(Kind::Output, self.channel, bytes).is_ok_and(|frame| self.outbox.try_send(frame).is_ok())
+        encode(Kind::Output, self.channel, bytes).is_ok_and(|frame| self.outbox.put(frame))
     }
 
     /// Free places in the outbox.
     #[must_use]
     pub fn room(&self) -> usize {
-        self.outbox.capacity()
+        self.outbox.frames.capacity()
     }
 
     /// Frames that wait for the client's socket.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.outbox.max_capacity() - self.outbox.capacity()
+        self.outbox.frames.max_capacity() - self.outbox.frames.capacity()
+    }
+
+    /// Whether the client has gone.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.outbox.frames.is_closed()
     }
 
     /// Returns when the client has read what waited for it; false when it has gone.
+    ///
+    /// Takes no place in the outbox: waiting for all of them would refuse every answer meanwhile.
     pub async fn drained(&self) -> bool {
-        self.outbox.reserve_many(self.outbox.max_capacity()).await.is_ok()
+        loop {
+            let drained = self.outbox.drained.notified();
+            let mut drained = pin!(drained);
+            // From here on no telling is missed.
+            drained.as_mut().enable();
+            if self.is_closed() || self.waiting() == 0 {
+                return !self.is_closed();
+            }
+            tokio::select! {
+                () = drained => {}
+                () = self.outbox.frames.closed() => {}
+            }
+        }
     }
 
     fn frame(&self, kind: Kind, message: &impl Serialize) {
@@ -62,10 +143,49 @@ impl ReplyTo {
             let error = WireError::new(ErrorKind::Failed, format!("the answer cannot be sent: {error}"));
             body(&error).and_then(|b| encode(Kind::Error, self.channel, &b))
         });
-        let sent = frame.map(|frame| self.outbox.try_send(frame).is_ok());
+        let sent = frame.map(|frame| self.outbox.put(frame));
         if sent != Ok(true) {
             // The client has gone, or reads nothing: it asks again when it is back.
             warn!(channel = self.channel, "an answer was not taken");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_waits_for_room_takes_none() {
+        let (outbox, mut queue) = Outbox::new(4);
+        let to = ReplyTo::new(outbox, 1);
+        assert!(to.output(b"one") && to.output(b"two"));
+        let waiting = tokio::spawn({
+            let to = to.clone();
+            async move { to.drained().await }
+        });
+        tokio::task::yield_now().await;
+        assert_eq!(to.room(), 2);
+        assert!(to.output(b"three"));
+        for _ in 0..3 {
+            queue.frames.recv().await.unwrap();
+        }
+        queue.drained.notify_waiters();
+        assert!(waiting.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_goes_is_not_waited_for() {
+        let (outbox, queue) = Outbox::new(4);
+        let to = ReplyTo::new(outbox, 1);
+        assert!(to.output(b"one"));
+        let waiting = tokio::spawn({
+            let to = to.clone();
+            async move { to.drained().await }
+        });
+        tokio::task::yield_now().await;
+        drop(queue);
+        assert!(!waiting.await.unwrap());
+        assert!(!to.output(b"two"));
     }
 }

@@ -7,8 +7,8 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use dsx_core::adapter::{clean_env, launch};
-use dsx_core::{Caller, Cli, Durable, Evidence, Fact, Input, Mode, Session, Source, Spec};
-use dsx_protocol::{Create, ErrorKind, WireError};
+use dsx_core::{Caller, Cli, Durable, Fact, Input, Mode, Session, Spec};
+use dsx_protocol::{Create, ErrorKind, Summary, WireError};
 use uuid::Uuid;
 
 use super::build::{Parts, build, session_file, transcript_of};
@@ -37,6 +37,8 @@ struct Plan {
     args: Vec<OsString>,
     path: PathBuf,
     env: Env,
+    /// What the agent's program says of itself, where that was asked.
+    version: Option<String>,
     create: Create,
 }
 
@@ -52,6 +54,7 @@ pub async fn create(services: Services, caller: Caller, create: Create, to: Repl
         Ok(Err(error)) => return to.answer(Err(error)),
         Err(error) => return to.answer(Err(WireError::new(ErrorKind::Failed, error.to_string()))),
     };
+    let planned = with_version(planned).await;
     let seed = Uuid::new_v4().as_u64_pair().0;
     match services.registry.reserve(caller.clone(), key, seed).await {
         Ok(Reservation::New(reserved)) => {
@@ -68,6 +71,15 @@ pub async fn create(services: Services, caller: Caller, create: Create, to: Repl
         }
         Err(error) => to.answer(Err(error)),
     }
+}
+
+/// The version decides how some agents are told to ask.
+async fn with_version(mut plan: Plan) -> Plan {
+    if plan.cli == Cli::Claude && plan.mode == Mode::Ask {
+        let env = clean_env(&plan.env, &[]);
+        plan.version = program::version(&plan.program, &env, &plan.path).await;
+    }
+    plan
 }
 
 async fn abandon(services: &Services, id: &str) {
@@ -94,7 +106,7 @@ fn plan(create: Create, dsx: &Path) -> Result<Plan, WireError> {
     };
     let env: Env = create.env.iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
     let (cli, program, args) = choose(&create, &env, &path, dsx)?;
-    Ok(Plan { cli, mode, program, args, path, env, create })
+    Ok(Plan { cli, mode, program, args, path, env, version: None, create })
 }
 
 /// Which program: the one named, else the first agent on the caller's PATH, else the built-in demo.
@@ -157,7 +169,7 @@ fn spec(plan: &Plan, reserved: &Reserved, creator: &str, dir: &Path, now: u64) -
         creator: creator.to_owned(),
         depth: reserved.depth,
         conversation: (plan.cli == Cli::Claude).then(|| Uuid::new_v4().to_string()),
-        agent_version: None,
+        agent_version: plan.version.clone(),
         agent_home: agent_home(plan.cli, &plan.env),
         key: plan.create.key.clone(),
         dir: dir.to_string_lossy().into_owned(),
@@ -286,7 +298,15 @@ pub async fn adopt(services: Services, adopted: Adopted) -> Result<(), WireError
         let dir = dir.clone();
         tokio::task::spawn_blocking(move || super::build::read_back(&dir)).await
     };
-    let read = read.map_err(|e| failed(&e))?.map_err(|e| failed(&e))?;
+    let read = match read.map_err(|e| failed(&e)).and_then(|read| read.map_err(|e| failed(&e))) {
+        Ok(read) => read,
+        Err(error) => {
+            // It is listed as what it was, of which nothing is known now.
+            let summary = Session::restore(durable).summary();
+            reserved.summary.send_replace(Summary { status: "unknown".to_owned(), ..summary });
+            return Err(error);
+        }
+    };
     let master: Option<OwnedFd> = child.and_then(|c| c.master);
     let already_over = durable.exit.is_some();
     let process = durable.pid.or(pid.map(|(pid, _)| pid)).filter(|_| !already_over);
@@ -295,7 +315,6 @@ pub async fn adopt(services: Services, adopted: Adopted) -> Result<(), WireError
         let _ = services.keeper.forget(&id).await;
     }
     let (said, tail) = read_sources(&durable, process).await;
-    let reported = read.reported;
     let started = durable.pid.map(|pid| (pid, durable.start_time));
     let core = Session::restore(durable);
     // What comes after this is read for the first time, and its questions are still to be answered.
@@ -313,7 +332,7 @@ pub async fn adopt(services: Services, adopted: Adopted) -> Result<(), WireError
     let mut task = build(services, parts, reserved).map_err(|e| failed(&e))?;
     if !already_over {
         let exit = exit.map(core_exit);
-        let found = Found { pid, exit, started, said, reported, read_before };
+        let found = Found { pid, exit, started, said, read_before };
         task.recover(found).await;
     }
     task.publish();
@@ -337,8 +356,6 @@ struct Found {
     /// The process that was started, as it is stored.
     started: Option<(u32, u64)>,
     said: AllSaid,
-    /// The newest status record that the last supervisor had taken in.
-    reported: Option<(u64, Evidence)>,
     /// Where the log ended when this supervisor came.
     read_before: u64,
 }
@@ -346,16 +363,13 @@ struct Found {
 impl super::task::Task {
     /// Everything that can be read back is said to the core, then that it was.
     async fn recover(&mut self, found: Found) {
-        let Found { pid, exit, started, said, reported, read_before } = found;
+        let Found { pid, exit, started, said, read_before } = found;
         // Before anything is said: from the first input on there may be a delivery of our own.
         let recovery = self.recovery();
         if let (Some((pid, start_time)), None) = (pid, self.core.durable().pid) {
             self.input(Input::Started { pid, start_time }).await;
         }
         self.read_spool().await;
-        if let Some((at, evidence)) = reported {
-            self.input(Input::Said { source: Source::Osc7501, at, evidence }).await;
-        }
         // Not up to the end as it is now: a program that floods would keep every session waiting.
         while self.terminal.offset() < read_before {
             self.fold().await;

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use dsx_core::adapter::read_osc7501;
-use dsx_core::{Cli, Durable, Evidence, Recovery, Session, Spec};
+use dsx_core::{Cli, Durable, Recovery, Session, Spec};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -17,10 +16,10 @@ use super::timers::Timers;
 use super::typist::{Typist, delivery_id};
 use super::viewers::Viewers;
 use crate::clock::now_ms;
-use crate::log::{Cursor, LogLimits, LogReader, LogWriter, Phase, rebuild_hearing};
+use crate::log::{Cursor, LogLimits, LogReader, LogWriter, Phase, rebuild};
 use crate::pump::{OnEvent, PumpEvent};
 use crate::registry::Reserved;
-use crate::screen::{TermEvent, Terminal};
+use crate::screen::Terminal;
 
 /// What a session's task is made of.
 pub(super) struct Parts {
@@ -40,7 +39,6 @@ pub(super) fn build(services: Services, parts: Parts, reserved: Reserved) -> io:
     let pump_key = NEXT_PUMP_KEY.fetch_add(1, Ordering::Relaxed);
     let output = Arc::new(Notify::new());
     let (output_seen, seen) = watch::channel(0);
-    let spec = parts.core.spec().clone();
     let log = parts.log.reader();
     let (mut typist, mut typed) = (None, mpsc::channel(1).1);
     let mut pumped = Pumped { flow: None, eof: Arc::new(AtomicBool::new(false)) };
@@ -53,16 +51,7 @@ pub(super) fn build(services: Services, parts: Parts, reserved: Reserved) -> io:
         let added = services.pump.add(pump_key, master.try_clone()?, parts.log, at, on_event);
         pumped.flow = Some(added.map_err(io::Error::other)?);
     }
-    let alive = parts.core.durable().exit.is_none();
-    let sources = (alive && spec.cli != Cli::Command).then(|| {
-        let file = session_file(&spec, parts.pid);
-        let mailbox = reserved.handle.mailbox.downgrade();
-        let sources = Sources::start(spec.cli, services.watch.clone(), file, parts.tail, mailbox);
-        if let Some(path) = transcript_of(parts.core.durable()) {
-            sources.follow(&path);
-        }
-        sources
-    });
+    let sources = sources(&services, &parts.core, parts.pid, parts.tail, &reserved);
     Ok(Task {
         id: reserved.id,
         core: parts.core,
@@ -70,6 +59,7 @@ pub(super) fn build(services: Services, parts: Parts, reserved: Reserved) -> io:
         log,
         cursor: parts.cursor,
         master: parts.master,
+        typed_to: None,
         typist,
         typed,
         output,
@@ -94,10 +84,28 @@ pub(super) fn build(services: Services, parts: Parts, reserved: Reserved) -> io:
         ended: None,
         kill: None,
         seen_hooks: SeenHooks::default(),
-        taken_hooks: Vec::new(),
-        turn_ended: false,
         over: false,
     })
+}
+
+/// What the agent writes down is read for as long as it lives.
+fn sources(
+    services: &Services,
+    core: &Session,
+    pid: Option<u32>,
+    tail: Option<Tail>,
+    reserved: &Reserved,
+) -> Option<Sources> {
+    let (spec, durable) = (core.spec(), core.durable());
+    if durable.exit.is_some() || spec.cli == Cli::Command {
+        return None;
+    }
+    let mailbox = reserved.handle.mailbox.downgrade();
+    let sources = Sources::start(spec.cli, services.watch.clone(), session_file(spec, pid), tail, mailbox);
+    if let Some(path) = transcript_of(durable) {
+        sources.follow(&path);
+    }
+    Some(sources)
 }
 
 /// The pump only rings; the task looks for itself.
@@ -140,26 +148,19 @@ pub(super) struct ReadBack {
     pub log: LogWriter,
     pub terminal: Terminal,
     pub cursor: Cursor,
-    /// The newest status record that was processed, and when it came.
-    pub reported: Option<(u64, Evidence)>,
 }
 
 /// Opens the log where the last supervisor left it and folds the screen up to where it had folded.
 pub(super) fn read_back(dir: &Path) -> Result<ReadBack, crate::log::LogError> {
+    // One that was removed loses the session its output, not its life. What is in the way is told by what follows.
+    let _ = crate::files::make_private_dir(dir);
     let cursor = Cursor::open(dir)?;
     let processed = cursor.processed();
     let (rows, cols) = (super::birth::ROWS, super::birth::COLS);
     let log = LogWriter::open(&dir.join("log"), &LogLimits::default(), rows, cols, processed, now_ms())?;
     let reader: LogReader = log.reader();
-    let mut reported = None;
-    let terminal = rebuild_hearing(&reader, processed, |at, events| {
-        for event in events {
-            if let TermEvent::Osc7501(payload) = event {
-                reported = read_osc7501(payload).map(|said| (at, said)).or(reported.take());
-            }
-        }
-    });
-    Ok(ReadBack { log, terminal, cursor, reported })
+    let terminal = rebuild(&reader, processed);
+    Ok(ReadBack { log, terminal, cursor })
 }
 
 impl Task {
@@ -168,8 +169,7 @@ impl Task {
         let running = self.core.durable().running().map(|t| delivery_id(t.id));
         let begun = self.cursor.delivery().filter(|d| Some(d.id) == running);
         match begun.map(|d| d.phase) {
-            Some(Phase::Submitted) => Recovery::Submitted,
-            Some(Phase::Submitting) => Recovery::Unknown,
+            Some(Phase::Submitting | Phase::Submitted) => Recovery::Unknown,
             // Typing is recorded before its first byte, unless there is nothing that would have recorded it.
             None if self.cursor.is_new() => Recovery::Unknown,
             Some(Phase::Typing) | None => Recovery::NotSubmitted,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dsx_core::{Exit, Input};
+use dsx_core::{Cli, Exit, Input};
 use dsx_protocol::{ErrorKind, Killed, Reply, WireError};
 use nix::sys::signal::Signal;
 use tokio::time::timeout;
@@ -54,6 +54,7 @@ impl Task {
         let Some(exit) = self.ended.take() else { return };
         self.timers.disarm(Due::Drain);
         self.timers.disarm(Due::Grace);
+        self.keep_last_words().await;
         self.input(Input::Exited(Exit { code: exit.code, signal: exit.signal })).await;
         self.leave_viewers();
         // What it left running in its terminal goes with it.
@@ -63,8 +64,19 @@ impl Task {
         self.typist = None;
         self.master = None;
         self.sources = None;
-        if self.kill.is_some() {
+        // Whoever asked for a session that never took input is told so, and finds nothing left of it.
+        let never_began = !self.core.durable().ready && !self.when_ready.is_empty();
+        if self.kill.is_some() || never_began {
             self.remove().await;
+        }
+    }
+
+    /// What a command printed in the turn that its end cuts off is that turn's text.
+    async fn keep_last_words(&mut self) {
+        let running = self.core.durable().running().map(|t| (t.id, t.output));
+        if let (Cli::Command, Some((turn, from))) = (self.core.spec().cli, running) {
+            let text = self.capture(turn, from);
+            self.input(Input::Captured { turn, text }).await;
         }
     }
 

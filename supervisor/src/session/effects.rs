@@ -22,9 +22,6 @@ impl Task {
             self.core.handle(now, input, &mut effects);
             self.carry_out(now, effects, &mut inputs).await;
         }
-        if std::mem::take(&mut self.turn_ended) {
-            self.unspool_taken();
-        }
     }
 
     pub(super) fn now(&self) -> Now {
@@ -78,7 +75,6 @@ impl Task {
                     sources.follow(path);
                 }
             }
-            Fact::Ended { .. } => self.turn_ended = true,
             _ => {}
         }
     }
@@ -95,7 +91,7 @@ impl Task {
                 self.type_job(Job::Press(script));
             }
             Effect::Look { quiet_ms, fresh } => self.look(quiet_ms, fresh),
-            Effect::Foreground => inputs.push_back(self.foreground()),
+            Effect::Foreground => inputs.extend(self.foreground()),
             Effect::Capture { turn, from } => {
                 inputs.push_back(Input::Captured { turn, text: self.capture(turn, from) });
             }

@@ -23,9 +23,11 @@ mod tty;
 mod typist;
 mod viewers;
 
+use std::sync::Arc;
+
 use dsx_core::{Evidence, Exit, Source, WaiterId};
 use dsx_protocol::{Attach, ErrorKind, Request, Summary, Wait, WireError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 
 use crate::serve::ReplyTo;
 
@@ -36,6 +38,10 @@ pub use task::Services;
 
 /// Commands that may wait for a session; one more is refused, nobody waits for a place.
 pub const MAILBOX: usize = 512;
+/// Bytes that all viewers of a session together may have typed and the program not yet read.
+const TYPING: usize = 1024 * 1024;
+/// What a piece of them costs beside its bytes: so few pieces fit that the typist's queue has a place for each.
+const KEYS_COST: usize = TYPING / (typist::JOBS / 2);
 
 /// Something for a session's task to do.
 #[derive(Debug)]
@@ -58,9 +64,9 @@ pub enum Command {
     /// A hook's report was not taken over its connection: it lies in the spool.
     ReadSpool,
     Exited(Exit),
-    /// Bytes typed by a viewer, by its connection's number and channel.
-    Input(u64, Vec<u8>),
-    /// A viewer's terminal changed its size, or the viewer left.
+    /// Bytes typed by a viewer, and their room among what may wait to be typed.
+    Input(u64, Vec<u8>, OwnedSemaphorePermit),
+    /// A viewer's terminal changed: its size, or all that was on it.
     Resize(u64, u16, u16),
     Left(u64),
     /// A viewer that lagged has read what waited for it.
@@ -78,9 +84,32 @@ pub struct SessionHandle {
     pub id: String,
     pub mailbox: mpsc::Sender<Command>,
     pub summary: watch::Receiver<Summary>,
+    /// Room for what viewers type, in bytes.
+    typing: Arc<Semaphore>,
 }
 
 impl SessionHandle {
+    #[must_use]
+    pub fn new(id: String, mailbox: mpsc::Sender<Command>, summary: watch::Receiver<Summary>) -> Self {
+        Self { id, mailbox, summary, typing: Arc::new(Semaphore::new(TYPING)) }
+    }
+
+    /// Puts a command into the mailbox, waiting for a place: for what must arrive, from whoever may wait. A
+    /// session that is gone needs nothing any more.
+    pub async fn deliver(&self, command: Command) {
+        let _ = self.mailbox.send(command).await;
+    }
+
+    /// Types bytes for a viewer, whole and in order; waits until there is room for them.
+    pub async fn type_for(&self, viewer: u64, bytes: Vec<u8>) {
+        let cost = KEYS_COST + bytes.len().min(TYPING / 2);
+        let room = Arc::clone(&self.typing).acquire_many_owned(u32::try_from(cost).unwrap_or(u32::MAX)).await;
+        // The semaphore is never closed.
+        if let Ok(room) = room {
+            self.deliver(Command::Input(viewer, bytes, room)).await;
+        }
+    }
+
     /// Puts a command into the mailbox; a full one is an error, not a wait.
     pub fn put(&self, command: Command) -> Result<(), WireError> {
         self.mailbox.try_send(command).map_err(|error| match error {

@@ -1,7 +1,7 @@
 //! What the program prints: from the log into the screen, and what is read out of it on the way.
 
 use dsx_core::adapter::{Drawn, drawn, read_osc7501};
-use dsx_core::{Evidence, Input, ScreenText, Source};
+use dsx_core::{Evidence, Input, ScreenText, Source, Timer};
 use dsx_protocol::TurnId;
 use tokio::time::{Duration, Instant};
 
@@ -11,8 +11,11 @@ use crate::clock::now_ms;
 use crate::log::{Recording, advance};
 use crate::screen::TermEvent;
 
-/// Bytes of a command's output that become the text of its turn.
-const CAPTURE: u64 = 1024 * 1024;
+/// How long a program may leave unread what was typed before its silence counts all the same: it may never
+/// read anything.
+const UNREAD_MS: u64 = 10_000;
+/// Between two looks at whether it has.
+const UNREAD_AGAIN_MS: u64 = 500;
 
 /// A look at the screen that waits for quiet.
 #[derive(Debug, Clone, Copy)]
@@ -25,9 +28,10 @@ pub(super) struct Looking {
 impl Task {
     /// Folds what has come, one bounded piece; what is left rings the bell again.
     pub(super) async fn fold(&mut self) {
-        let before = self.terminal.offset();
+        let (before, size) = (self.terminal.offset(), self.terminal.size());
         let mut events = Vec::new();
         let after = advance(&mut self.terminal, &self.log, u64::MAX, Recording::Yes, &mut events);
+        self.show_new_size(size);
         if after == before {
             if self.output_ended() {
                 self.exited().await;
@@ -117,18 +121,35 @@ impl Task {
         }
     }
 
-    /// Whether the program itself, and not something it runs, has its terminal.
-    pub(super) fn foreground(&self) -> Input {
-        let group = self.master.as_ref().and_then(|m| nix::unistd::tcgetpgrp(m).ok());
-        let group = group.and_then(|g| u32::try_from(g.as_raw()).ok());
-        let own = group.is_some() && group == self.core.durable().pid;
-        Input::Said { source: Source::Process, at: now_ms(), evidence: Evidence::Quiet { own } }
+    /// Whether the program itself, and not something it runs, has its terminal. A program that is still
+    /// starting has not even read what was typed; that it is quiet says nothing, and it is looked at again,
+    /// a bounded number of times, as no event tells that a program reads.
+    ///
+    /// A shell that something else started (`su`, `nix-shell`) is not the session's own program; it is the one
+    /// that had the terminal when the turn was typed, and it has read it.
+    pub(super) fn foreground(&mut self) -> Option<Input> {
+        let running = self.core.durable().running().map(|t| (t.id, t.delivering_at.unwrap_or(t.queued_at)));
+        let unread = self.master.as_ref().is_some_and(|m| super::tty::unread(m).is_ok_and(|n| n > 0));
+        if let Some((turn, _)) = running.filter(|(_, at)| unread && now_ms() < at + UNREAD_MS) {
+            // Whoever has the terminal now is the one to read it.
+            self.typed_to = self.foreground_group();
+            self.timers.arm(Due::Core(Timer::Quiet(turn)), UNREAD_AGAIN_MS);
+            return None;
+        }
+        let group = self.foreground_group();
+        let read_it = group == self.typed_to && !unread;
+        let own = group.is_some() && (group == self.core.durable().pid || read_it);
+        Some(Input::Said { source: Source::Process, at: now_ms(), evidence: Evidence::Quiet { own } })
+    }
+
+    pub(super) fn foreground_group(&self) -> Option<u32> {
+        let group = self.master.as_ref().and_then(|m| nix::unistd::tcgetpgrp(m).ok())?;
+        u32::try_from(group.as_raw()).ok()
     }
 
     /// The plain text of a turn's output, without the echoed line that asked for it.
     pub(super) fn capture(&self, turn: TurnId, from: u64) -> String {
         let upto = self.terminal.offset();
-        let from = from.max(upto.saturating_sub(CAPTURE));
         let asked = self.core.durable().turn(turn).map(|t| t.request.clone()).unwrap_or_default();
         super::transcript::text_between(&self.log, from, upto, &asked)
     }

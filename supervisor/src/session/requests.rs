@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dsx_core::adapter::{key_bytes, read_hook};
-use dsx_core::{Evidence, Input, RequestId, SendRequest, Source, Until, WaiterId};
+use dsx_core::{Cli, Input, RequestId, SendRequest, Source, Until, WaiterId};
 use dsx_protocol::{
     Created, ErrorKind, Event, Keys, LastMessage, LogChunk, Logs, Messages, Reply, Request, Screen,
     ScreenReply, Settled, Wait, WireError,
@@ -16,14 +16,12 @@ use crate::hook::unspool;
 use crate::log::history;
 use crate::screen::plain;
 use crate::serve::ReplyTo;
+use crate::store::Which;
 
 /// Bytes of output in one piece of a log.
 const LOG_PIECE: usize = 128 * 1024;
 /// Rows of history that one request may have.
 const HISTORY: u32 = 50_000;
-
-/// Hooks' reports that are kept for the running turn.
-const TAKEN_HOOKS: usize = 64;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
@@ -31,6 +29,9 @@ impl Task {
     pub(super) async fn request(&mut self, request: Request, to: ReplyTo) {
         match request {
             Request::Send(send) => {
+                if let Err(error) = self.fits_the_line(&send.text) {
+                    return to.answer(Err(error));
+                }
                 let send =
                     SendRequest { text: send.text, key: send.key, queue: send.queue, command: send.command };
                 let request = self.owe(to);
@@ -52,6 +53,21 @@ impl Task {
                 to.answer(Err(WireError::new(ErrorKind::Usage, what)));
             }
         }
+    }
+
+    /// What the terminal would cut off is refused before it is typed.
+    fn fits_the_line(&self, text: &str) -> Result<(), WireError> {
+        let longest = text.lines().map(str::len).max().unwrap_or(0);
+        let free = self.core.spec().cli == Cli::Command && self.core.durable().running().is_none();
+        let cuts = self.master.as_ref().is_some_and(super::tty::edits_lines);
+        if !free || !cuts || longest <= super::tty::LINE {
+            return Ok(());
+        }
+        let limit = super::tty::LINE;
+        let what = format!("a line of the message has {longest} bytes, the program's terminal takes {limit}");
+        Err(WireError::new(ErrorKind::Usage, what)
+            .hint("break the line, or put the text into a file and send its name")
+            .session(&self.id))
     }
 
     /// Notes whom the core's reply is for.
@@ -78,7 +94,7 @@ impl Task {
         let forgotten = wait.turn.filter(|t| until == Until::Ended && self.core.durable().turn(*t).is_none());
         if let Some(turn) = forgotten {
             // It ended so long ago that only the store knows it.
-            if let Ok([message]) = self.store.messages(&self.id, Some(turn), 1).await.as_deref() {
+            if let Ok([message]) = self.store.messages(&self.id, Which::One(turn)).await.as_deref() {
                 let settled = Settled {
                     session: self.id.clone(),
                     turn: Some(turn),
@@ -100,12 +116,14 @@ impl Task {
             let what = format!("turn {} of session {id} has not ended", turn.id);
             return Err(error(ErrorKind::Refused, what).hint(format!("wait for it: 'dsx wait {id}'")));
         }
-        let messages = self
-            .store
-            .messages(id, last.turn, last.count.max(1))
-            .await
-            .map_err(|e| error(ErrorKind::Failed, e.to_string()))?;
-        if !messages.is_empty() {
+        let which = match (last.turn, last.count.max(1)) {
+            (Some(turn), _) => Which::One(turn),
+            (None, count) if last.all => Which::Newest(count),
+            (None, count) => Which::Ended(count),
+        };
+        let messages =
+            self.store.messages(id, which).await.map_err(|e| error(ErrorKind::Failed, e.to_string()))?;
+        if !messages.is_empty() || last.all {
             return Ok(Messages { session: id.clone(), messages });
         }
         Err(match last.turn {
@@ -155,7 +173,7 @@ impl Task {
             })?);
         }
         let busy = error(ErrorKind::Refused, format!("the input queue of session {} is full", self.id));
-        self.type_job(Job::Keys(bytes)).then_some(()).ok_or(busy)
+        self.type_job(Job::Keys { bytes, room: None }).then_some(()).ok_or(busy)
     }
 
     /// What is kept of the output from an offset on, in pieces, as far as the client's queue has room; it
@@ -188,29 +206,12 @@ impl Task {
             }
             return;
         }
-        let said = read_hook(self.core.spec().cli, payload);
-        let of_a_turn = |e: &Evidence| {
-            matches!(e, Evidence::Submitted { .. } | Evidence::Stopped { .. } | Evidence::Failed { .. })
-        };
-        let needed_again = said.iter().any(of_a_turn);
-        for evidence in said {
+        for evidence in read_hook(self.core.spec().cli, payload) {
             self.input(Input::Said { source: Source::Hook, at, evidence }).await;
         }
-        // What it said of a turn is stored only with the turn's end: until then a crash has it read again.
-        if needed_again && self.core.durable().running().is_some() && self.taken_hooks.len() < TAKEN_HOOKS {
-            self.taken_hooks.push(key.to_owned());
-        } else {
-            unspool(&self.dir, key);
-        }
+        unspool(&self.dir, key);
         if let Some(to) = to {
             to.answer(Ok(Reply::Done));
-        }
-    }
-
-    /// The turn they told of has ended, and that is stored.
-    pub(super) fn unspool_taken(&mut self) {
-        for key in self.taken_hooks.drain(..) {
-            unspool(&self.dir, &key);
         }
     }
 

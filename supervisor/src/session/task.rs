@@ -56,6 +56,8 @@ pub(super) struct Task {
     pub(super) cursor: Cursor,
     /// A handle on the PTY, for what only the kernel knows of it.
     pub(super) master: Option<OwnedFd>,
+    /// The process group that had the terminal when the running turn was typed.
+    pub(super) typed_to: Option<u32>,
     pub(super) typist: Option<Typist>,
     pub(super) typed: mpsc::Receiver<Typed>,
     /// Rung by the pump.
@@ -86,10 +88,6 @@ pub(super) struct Task {
     pub(super) kill: Option<super::death::Killing>,
     /// Keys of hooks' reports that were taken.
     pub(super) seen_hooks: SeenHooks,
-    /// Keys of those that a restart would need again, as they stand in the spool.
-    pub(super) taken_hooks: Vec<String>,
-    /// An ending was among the facts just stored.
-    pub(super) turn_ended: bool,
     pub(super) over: bool,
 }
 
@@ -134,6 +132,8 @@ impl SeenHooks {
 
 impl Task {
     pub(super) async fn run(mut self) {
+        // A program that prints nothing brings no event, and may be ready all the same.
+        self.answer_when_ready();
         while !self.over {
             // First, and not after something has happened: a program that prints nothing is ready as well.
             self.answer_when_ready();
@@ -157,18 +157,21 @@ impl Task {
     }
 
     pub(super) async fn typed(&mut self, typed: Typed) {
-        self.input(match typed {
+        let input = match typed {
             Typed::Await { text, shown } => {
                 self.awaited_text = Some((text, shown));
                 self.tell_shown();
                 return;
             }
             Typed::Mixed { turn } => Input::Mixed { turn },
-            Typed::Submitting { turn } => Input::Submitting { turn },
+            Typed::Submitting { turn } => {
+                self.typed_to = self.foreground_group();
+                Input::Submitting { turn }
+            }
             Typed::Done { turn } => Input::Typed { turn },
             Typed::Failed { turn, submitted, error } => Input::TypeFailed { turn, submitted, error },
-        })
-        .await;
+        };
+        self.input(input).await;
     }
 
     async fn due(&mut self) {
@@ -199,10 +202,10 @@ impl Task {
             Command::Hook { at, key, payload, to } => self.hook(at, &key, &payload, to).await,
             Command::ReadSpool => self.read_spool().await,
             Command::Exited(exit) => self.program_ended(exit).await,
-            Command::Input(viewer, bytes) => self.viewer_typed(viewer, bytes),
+            Command::Input(viewer, bytes, room) => self.viewer_typed(viewer, bytes, room),
             Command::Resize(viewer, cols, rows) => self.viewer_resized(viewer, cols, rows),
             Command::Left(viewer) => self.viewer_left(viewer),
-            Command::Room(viewer) => self.repaint(viewer),
+            Command::Room(viewer) => self.viewer_has_room(viewer),
             Command::Attach { viewer, attach, to } => self.attach(viewer, &attach, to),
         }
     }

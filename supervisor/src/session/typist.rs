@@ -9,13 +9,14 @@ use std::time::Duration;
 use dsx_core::adapter::{Drawn, Script, Step};
 use dsx_protocol::TurnId;
 use tokio::io::unix::AsyncFd;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tracing::warn;
 
 use crate::log::{Cursor, Phase};
 
 /// Things that may wait to be typed.
-const JOBS: usize = 256;
+pub(super) const JOBS: usize = 256;
 /// Query answers that may wait.
 const ANSWERS: usize = 256;
 /// How long a program may read nothing before a write is given up.
@@ -24,9 +25,16 @@ const STUCK: Duration = Duration::from_secs(30);
 /// Something to be typed.
 #[derive(Debug)]
 pub(super) enum Job {
-    Turn { turn: TurnId, script: Script },
+    Turn {
+        turn: TurnId,
+        script: Script,
+    },
     Press(Script),
-    Keys(Vec<u8>),
+    /// People's keys. `room` is given back once they are typed, which is what slows down who typed them.
+    Keys {
+        bytes: Vec<u8>,
+        room: Option<OwnedSemaphorePermit>,
+    },
 }
 
 /// What the writer tells the session's task.
@@ -73,7 +81,7 @@ impl Typist {
         let (answers, answer_queue) = mpsc::channel(ANSWERS);
         let (told, typed) = mpsc::channel(JOBS);
         let master = super::tty::register(master)?;
-        let writer = Writer { master, cursor, output, answers: answer_queue, told };
+        let writer = Writer { master, stuck: false, cursor, output, answers: answer_queue, told };
         tokio::spawn(writer.run(job_queue));
         Ok((Self { jobs, answers }, typed))
     }
@@ -107,6 +115,8 @@ pub(super) fn delivery_id(turn: TurnId) -> [u8; 16] {
 
 struct Writer {
     master: AsyncFd<OwnedFd>,
+    /// The program left the last keys unread for too long.
+    stuck: bool,
     cursor: Cursor,
     output: watch::Receiver<u64>,
     answers: mpsc::Receiver<Vec<u8>>,
@@ -133,8 +143,9 @@ impl Writer {
                     Some(Job::Press(script)) => {
                         let _ = self.script(&script, None).await;
                     }
-                    Some(Job::Keys(bytes)) => {
-                        let _ = self.write(&bytes).await;
+                    Some(Job::Keys { bytes, room }) => {
+                        self.keys(&bytes).await;
+                        drop(room);
                     }
                 },
             }
@@ -208,12 +219,28 @@ impl Writer {
         }
     }
 
-    async fn write(&self, mut bytes: &[u8]) -> io::Result<()> {
+    /// A program that has let keys wait in vain gets the next ones only if it takes them at once: what was
+    /// typed meanwhile must not hold up everything else, 30 s a piece.
+    async fn keys(&mut self, bytes: &[u8]) {
+        let patience = if self.stuck { Duration::ZERO } else { STUCK };
+        self.stuck = self.write_within(bytes, patience).await.is_err();
+        if self.stuck {
+            warn!(bytes = bytes.len(), "keys were dropped: the program does not read");
+        }
+    }
+
+    async fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        self.write_within(bytes, STUCK).await
+    }
+
+    /// `patience` is for the first byte; a program that reads at all has the usual time for each more.
+    async fn write_within(&self, mut bytes: &[u8], mut patience: Duration) -> io::Result<()> {
         while !bytes.is_empty() {
-            let written = timeout(STUCK, self.write_some(bytes)).await.map_err(|_| {
+            let written = timeout(patience, self.write_some(bytes)).await.map_err(|_| {
                 io::Error::new(io::ErrorKind::TimedOut, "the program has read nothing for 30 s")
             })??;
             bytes = bytes.get(written..).unwrap_or_default();
+            patience = STUCK;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 //! WAL with `synchronous=NORMAL`: what was committed survives `kill -9` of any process, not a power cut.
 //! Requests that queue up while one commits are committed together.
 
+mod look;
 mod open;
 mod schema;
 
@@ -14,7 +15,11 @@ use dsx_protocol::{Message, TurnId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::{mpsc, oneshot};
 
+pub use look::{Looked, look};
 pub use open::{OpenError, Opened};
+
+/// The database's name in the state directory.
+pub const FILE: &str = "dsx.db";
 
 /// Requests that may wait for the writer.
 const QUEUE: usize = 1_024;
@@ -48,9 +53,19 @@ pub type History = Vec<(u64, Fact)>;
 
 enum Job {
     Append { session: String, at: u64, facts: Vec<Fact>, answer: Answer<()> },
-    Messages { session: String, turn: Option<TurnId>, count: u32, answer: Answer<Vec<Message>> },
+    Messages { session: String, which: Which, answer: Answer<Vec<Message>> },
     Remove { session: String, answer: Answer<()> },
     Load { answer: Answer<Vec<(String, History)>> },
+}
+
+/// Which turns are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Which {
+    One(TurnId),
+    /// The newest so many that ended well.
+    Ended(u32),
+    /// The newest so many, however they ended, and also those that have not.
+    Newest(u32),
 }
 
 /// A handle on the writer's thread; clones share it.
@@ -78,15 +93,10 @@ impl Store {
         self.ask(|answer| Job::Append { session, at, facts, answer }).await
     }
 
-    /// The newest `count` ended turns, oldest of them first, or just the one asked for.
-    pub async fn messages(
-        &self,
-        session: &str,
-        turn: Option<TurnId>,
-        count: u32,
-    ) -> Result<Vec<Message>, StoreError> {
+    /// Turns with their texts, oldest first.
+    pub async fn messages(&self, session: &str, which: Which) -> Result<Vec<Message>, StoreError> {
         let session = session.to_owned();
-        self.ask(|answer| Job::Messages { session, turn, count, answer }).await
+        self.ask(|answer| Job::Messages { session, which, answer }).await
     }
 
     /// Forgets a session and all its facts.
@@ -142,9 +152,7 @@ fn perform(connection: &Connection, job: Job) -> Told {
     }
     match job {
         Job::Append { session, at, facts, answer } => after(answer, append(connection, &session, at, &facts)),
-        Job::Messages { session, turn, count, answer } => {
-            after(answer, messages(connection, &session, turn, count))
-        }
+        Job::Messages { session, which, answer } => after(answer, messages(connection, &session, which)),
         Job::Remove { session, answer } => after(answer, remove(connection, &session)),
         Job::Load { answer } => after(answer, load(connection)),
     }
@@ -198,12 +206,7 @@ fn project(connection: &Connection, session: &str, at: u64, fact: &Fact) -> Resu
     Ok(())
 }
 
-fn messages(
-    connection: &Connection,
-    session: &str,
-    turn: Option<TurnId>,
-    count: u32,
-) -> Result<Vec<Message>, StoreError> {
+fn messages(connection: &Connection, session: &str, which: Which) -> Result<Vec<Message>, StoreError> {
     let read = |row: &rusqlite::Row<'_>| {
         Ok(Message {
             turn: Some(TurnId(row.get::<_, i64>(0)? as u64)),
@@ -214,17 +217,19 @@ fn messages(
         })
     };
     const COLUMNS: &str = "SELECT turn, request, outcome, text, ended_at FROM turns WHERE session = ?1";
-    if let Some(turn) = turn {
-        let found = connection
-            .prepare_cached(&format!("{COLUMNS} AND turn = ?2"))?
-            .query_row(params![session, turn.0 as i64], read)
-            .optional()?;
-        return Ok(found.into_iter().collect());
-    }
-    let mut statement = connection.prepare_cached(&format!(
-        "{COLUMNS} AND outcome = '{}' ORDER BY turn DESC LIMIT ?2",
-        Outcome::Ended.name()
-    ))?;
+    let (only, count) = match which {
+        Which::One(turn) => {
+            let found = connection
+                .prepare_cached(&format!("{COLUMNS} AND turn = ?2"))?
+                .query_row(params![session, turn.0 as i64], read)
+                .optional()?;
+            return Ok(found.into_iter().collect());
+        }
+        Which::Ended(count) => (format!("AND outcome = '{}'", Outcome::Ended.name()), count),
+        Which::Newest(count) => (String::new(), count),
+    };
+    let mut statement =
+        connection.prepare_cached(&format!("{COLUMNS} {only} ORDER BY turn DESC LIMIT ?2"))?;
     let mut found = statement.query_map(params![session, count], read)?.collect::<Result<Vec<_>, _>>()?;
     found.reverse();
     Ok(found)

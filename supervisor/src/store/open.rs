@@ -52,6 +52,8 @@ enum ConnectError {
     Sqlite(#[from] rusqlite::Error),
     #[error("{0}")]
     Migration(#[from] rusqlite_migration::Error),
+    #[error("a newer dsx has made it (version {version}, this one knows {known}): use that one")]
+    Newer { version: i64, known: i64 },
     #[error("its content is damaged: {0}")]
     Damaged(String),
 }
@@ -61,6 +63,10 @@ fn connect(path: &Path) -> Result<Connection, ConnectError> {
     fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if version > schema::VERSION {
+        return Err(ConnectError::Newer { version, known: schema::VERSION });
+    }
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "NORMAL")?;
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -79,7 +85,8 @@ fn is_damage(error: &ConnectError) -> bool {
     match error {
         ConnectError::Damaged(_) | ConnectError::Migration(_) => true,
         ConnectError::Sqlite(e) => damaged(e),
-        ConnectError::Io(_) => false,
+        // What a newer dsx made is whole, and its sessions are to be there when that one runs again.
+        ConnectError::Newer { .. } | ConnectError::Io(_) => false,
     }
 }
 

@@ -2,6 +2,9 @@
 
 use rusqlite_migration::{M, Migrations};
 
+/// How many migrations there are: what `PRAGMA user_version` is after all of them.
+pub(super) const VERSION: i64 = 1;
+
 pub(super) fn migrations() -> Migrations<'static> {
     Migrations::new(vec![M::up(
         "CREATE TABLE facts (
@@ -22,4 +25,17 @@ pub(super) fn migrations() -> Migrations<'static> {
              PRIMARY KEY (session, turn)
          ) STRICT, WITHOUT ROWID;",
     )])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_counts_the_migrations() {
+        let mut connection = rusqlite::Connection::open_in_memory().unwrap();
+        migrations().to_latest(&mut connection).unwrap();
+        let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap();
+        assert_eq!(version, VERSION);
+    }
 }

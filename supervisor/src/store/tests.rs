@@ -36,8 +36,10 @@ fn turn(n: u64) -> Vec<Fact> {
             origin: Origin::Send,
             typed: None,
             command: false,
+            prompt: None,
+            behind: None,
         },
-        Fact::Ended { turn, outcome: Outcome::Ended, text: Some(text), error: None },
+        Fact::Ended { turn, outcome: Outcome::Ended, text: Some(text), error: None, shells: false },
     ]
 }
 
@@ -52,12 +54,12 @@ async fn facts_come_back_in_order_and_old_texts_stay() {
         store.append("a", 1 + n, turn(n)).await.unwrap();
     }
     store.append("b", 9, vec![Fact::Created(Box::new(spec("b")))]).await.unwrap();
-    let newest = store.messages("a", None, 2).await.unwrap();
+    let newest = store.messages("a", Which::Ended(2)).await.unwrap();
     assert_eq!(
         newest.iter().map(|m| m.text.as_deref().unwrap()).collect::<Vec<_>>(),
         ["answer 299", "answer 300"]
     );
-    let first = store.messages("a", Some(TurnId(1)), 0).await.unwrap();
+    let first = store.messages("a", Which::One(TurnId(1))).await.unwrap();
     assert_eq!(first[0].text.as_deref(), Some("answer 1"));
 
     drop(store);
@@ -82,4 +84,17 @@ async fn a_damaged_database_is_set_aside_and_kept() {
     assert!(fs::read_to_string(&aside).unwrap().starts_with("this is no database"));
     assert!(aside.to_string_lossy().ends_with("corrupt-77"));
     assert!(store.load().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_database_of_a_newer_dsx_is_refused_and_left_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE);
+    let connection = Connection::open(&path).unwrap();
+    connection.execute_batch("CREATE TABLE later (x); PRAGMA user_version = 99;").unwrap();
+    drop(connection);
+    let before = fs::read(&path).unwrap();
+    let error = Store::open(&path, 0).unwrap_err();
+    assert!(error.to_string().contains("newer dsx"), "{error}");
+    assert_eq!(fs::read(&path).unwrap(), before);
 }

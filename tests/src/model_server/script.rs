@@ -11,6 +11,7 @@
 //! | `cut TEXT` | half of TEXT, then the connection is cut |
 //! | `tool bash CMD` | the Bash tool |
 //! | `tool write PATH TEXT` | the Write tool |
+//! | `tool read PATH` | the Read tool |
 //! | `background CMD` | the Bash tool with `run_in_background` |
 //! | `parallel CMD \| CMD ...` | several Bash tools in one message |
 //! | `ask QUESTION\|A\|B ...` | the AskUserQuestion tool |
@@ -116,6 +117,7 @@ fn tool(name: &str, input: &str) -> Answer {
             let input = json!({ "file_path": path, "content": content });
             Answer::Tools(vec![ToolUse { name: "Write", input }])
         }
+        "read" => Answer::Tools(vec![ToolUse { name: "Read", input: json!({ "file_path": input }) }]),
         _ => Answer::Tools(vec![bash(input, false)]),
     }
 }

@@ -46,7 +46,6 @@ fn launch_claude(spec: &Spec, dsx: &str) -> Launch {
     if let Some(model) = &spec.model {
         args.extend(["--model".to_owned(), model.clone()]);
     }
-    args.extend(["--add-dir".to_owned(), format!("{}/messages", spec.dir)]);
     let settings = settings(spec, dsx).to_string();
     Launch { args, files: vec![("settings.json".to_owned(), settings)] }
 }
@@ -78,6 +77,8 @@ fn settings(spec: &Spec, dsx: &str) -> Value {
         // A user's own setting must not silence these.
         "disableAllHooks": false,
         "skipDangerousModePermissionPrompt": true,
+        // Messages that go by a file. A rule and not `--add-dir`, which asks at every start (2.1.328).
+        "permissions": { "allow": [format!("Read(/{}/messages/**)", spec.dir)] },
         // Pinned: after a crash Claude would otherwise draw another layout the next time.
         "tui": "fullscreen",
     })

@@ -1,10 +1,14 @@
 //! What Claude's screen shows: dialogs by their labels, and the input box.
 
-use super::{Drawn, Script, message_end};
+use super::{Drawn, Script, Step, message_end};
 use crate::evidence::Dialog;
 use crate::input::ScreenText;
 
 const POINTER: char = '❯';
+/// Milliseconds between two keys, so that they are not read as a paste.
+const KEY_GAP_MS: u64 = 15;
+/// Keys beyond the lines that are shown: a tall box shows only its end.
+const SPARE_KEYS: usize = 2;
 
 /// A dialog with a highlighted option, one of which begins with Yes or No.
 pub(super) fn read_dialog(screen: &ScreenText) -> Option<Dialog> {
@@ -65,7 +69,10 @@ pub(super) fn read_composer(screen: &ScreenText) -> Option<String> {
     let bottom = screen.lines.iter().rposition(is_rule)?;
     let top = screen.lines[..bottom].iter().rposition(is_rule)?;
     let first = screen.lines.get(top + 1).filter(|_| top + 1 < bottom)?;
-    first.trim_start().strip_prefix(POINTER)?;
+    // A box that is taller than its place shows its end, under a rule that says so (2.1.328).
+    if !screen.lines[top].contains('↑') {
+        first.trim_start().strip_prefix(POINTER)?;
+    }
     let rows = screen.solid.get(top + 1..bottom)?;
     let text: Vec<&str> = rows.iter().map(|row| row.trim().trim_start_matches(POINTER).trim()).collect();
     Some(text.join("\n").trim().to_owned())
@@ -95,10 +102,12 @@ fn squeezed(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric() || c.is_ascii_punctuation()).collect()
 }
 
-/// One Ctrl-C empties a box of any length (observed, 2.1.197 and 2.1.328). On an empty box it would arm the
-/// exit: the box is read before each.
-pub(super) fn empty_composer() -> Script {
-    Script::write(&b"\x03"[..])
+/// Each Ctrl-U, a write of its own, kills one drawn line; on an empty box it does nothing. (One Ctrl-C would
+/// empty the box, but a second one within a second or two ends the session, whatever the box holds.)
+pub(super) fn empty_composer(shown: &str) -> Script {
+    let press = [Step::Write(b"\x15".to_vec()), Step::Pause(KEY_GAP_MS)];
+    let lines = shown.lines().count() + SPARE_KEYS;
+    Script { steps: press.into_iter().cycle().take(2 * lines).collect() }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ mod osc7501;
 
 use dsx_protocol::{TurnId, WireError};
 
-pub use claude::{Launch, launch};
+pub use claude::{Launch, launch, version_number};
 pub use env::clean_env;
 pub use keys::{UnknownKey, key_bytes};
 pub(crate) use message::message_end;
@@ -93,8 +93,22 @@ pub(crate) fn key(name: &str) -> Script {
 }
 
 /// Keys that empty an input box that is not empty.
-pub(crate) fn empty_composer() -> Script {
-    claude_dialog::empty_composer()
+pub(crate) fn empty_composer(shown: &str) -> Script {
+    claude_dialog::empty_composer(shown)
+}
+
+/// Nothing that a message is likely to end with.
+const MARK: char = '\u{b6}';
+
+/// Ends a paste that a crash may have cut off, and types a character behind it: what the agent's box shows once
+/// it shows that, it shows in full.
+pub(crate) fn end_paste_and_mark() -> Script {
+    Script { steps: vec![Step::Write(b"\x1b[201~".to_vec()), Step::Write(MARK.to_string().into_bytes())] }
+}
+
+/// Whether a box shows the mark at its end.
+pub(crate) fn is_marked(shown: &str) -> bool {
+    shown.ends_with(MARK)
 }
 
 /// Ends a paste that a crash may have cut off.

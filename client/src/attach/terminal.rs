@@ -1,0 +1,175 @@
+//! The user's own terminal: raw while somebody is attached, and given back whatever happens.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use dsx_supervisor::screen;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::termios::{
+    FlushArg, SetArg, SpecialCharacterIndices, Termios, cfmakeraw, tcflush, tcgetattr, tcsetattr,
+};
+use nix::unistd::ttyname;
+
+use crate::failure::Failure;
+use crate::output::width::{Size, size_of};
+
+/// How long a terminal that takes no output may hold up our leaving.
+const GIVE_BACK: Duration = Duration::from_secs(1);
+/// Keeps the user's title on the terminal's own stack, and takes it back.
+const PUSH_TITLE: &[u8] = b"\x1b[22;0t";
+const POP_TITLE: &[u8] = b"\x1b[23;0t";
+
+/// What it takes to give the terminal back; there is something in it while the terminal is raw. Global, since
+/// the panic hook has to reach it before it prints.
+static BORROWED: Mutex<Option<Borrowed>> = Mutex::new(None);
+
+#[derive(Debug)]
+struct Borrowed {
+    file: File,
+    saved: Termios,
+}
+
+/// The terminal of this process. Dropping it gives it back.
+#[derive(Debug)]
+pub(super) struct Terminal {
+    file: File,
+}
+
+impl Terminal {
+    /// The terminal on standard input, which has to be that of standard output too.
+    pub(super) fn open() -> Result<Self, Failure> {
+        for (name, is) in
+            [("standard input", io::stdin().is_terminal()), ("standard output", io::stdout().is_terminal())]
+        {
+            if !is {
+                let what = format!("attach needs a terminal, and {name} is none");
+                let hint = "run it in a terminal; without one use 'dsx screen', 'dsx logs' and 'dsx send'";
+                return Err(Failure::failed(what, hint));
+            }
+        }
+        let file = Self::file().map_err(|e| {
+            Failure::failed(format!("the terminal cannot be opened: {e}"), "is /dev mounted, and yours?")
+        })?;
+        Ok(Self { file })
+    }
+
+    /// A descriptor of our own, opened by name: it can be non-blocking without being so for everybody who
+    /// shares standard input.
+    fn file() -> io::Result<File> {
+        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        let open =
+            |path: &Path| OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(path);
+        let named: io::Result<PathBuf> = ttyname(io::stdin()).map_err(io::Error::from);
+        // It may have no name in this mount namespace, or belong to the user we were before `su`.
+        named.and_then(|name| open(&name)).or_else(|_| open(Path::new("/dev/tty")))
+    }
+
+    pub(super) fn size(&self) -> Option<Size> {
+        size_of(&self.file)
+    }
+
+    /// Makes it raw. What was on the screen is scrolled away rather than painted over.
+    pub(super) fn borrow(&self) -> io::Result<Vec<u8>> {
+        let saved = tcgetattr(&self.file)?;
+        let mut raw = saved.clone();
+        cfmakeraw(&mut raw);
+        raw.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
+        raw.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
+        let again = borrowed().is_some();
+        if !again {
+            *borrowed() = Some(Borrowed { file: self.file.try_clone()?, saved });
+        }
+        // What was typed before stays to be read.
+        tcsetattr(&self.file, SetArg::TCSANOW, &raw)?;
+        if again {
+            return Ok(Vec::new());
+        }
+        let rows = usize::from(self.size().map_or(0, |s| s.rows));
+        Ok([PUSH_TITLE, b"\x1b[9999;1H", "\n".repeat(rows).as_bytes()].concat())
+    }
+
+    /// What was typed; `None` if nothing was, 0 bytes once the terminal is gone.
+    pub(super) fn read(&self, into: &mut [u8]) -> io::Result<Option<usize>> {
+        match (&self.file).read(into) {
+            Ok(read) => Ok(Some(read)),
+            Err(e) if is_later(&e) => Ok(None),
+            Err(e) if e.raw_os_error() == Some(Errno::EIO as i32) => Ok(Some(0)),
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Writes what fits now; perhaps nothing.
+    pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+        match (&self.file).write(bytes) {
+            Err(e) if is_later(&e) => Ok(0),
+            written => written,
+        }
+    }
+}
+
+impl AsFd for Terminal {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        give_back();
+    }
+}
+
+/// Undoes what the session and we did to the terminal. Does nothing the second time.
+pub(super) fn give_back() {
+    let Some(Borrowed { file, saved }) = borrowed().take() else { return };
+    // The message that follows stands below whatever the session has drawn.
+    let bytes = [&screen::Terminal::reset_bytes(), POP_TITLE, b"\x1b[9999;1H\r\n"].concat();
+    write_in_time(&file, &bytes);
+    // Answers, mouse reports and keys that were meant for the session are not the shell's.
+    let _ = tcflush(&file, FlushArg::TCIFLUSH);
+    // A terminal that is gone needs no restoring.
+    let _ = tcsetattr(&file, SetArg::TCSANOW, &saved);
+}
+
+/// A panic is told on the user's own screen, and not on the session's.
+pub(super) fn give_back_before_panics() {
+    let told = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        give_back();
+        told(panic);
+    }));
+}
+
+fn borrowed() -> MutexGuard<'static, Option<Borrowed>> {
+    BORROWED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Writes all, unless the terminal takes nothing for too long.
+fn write_in_time(mut file: &File, mut bytes: &[u8]) {
+    let until = Instant::now() + GIVE_BACK;
+    while !bytes.is_empty() {
+        match file.write(bytes) {
+            Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
+            Err(e) if is_later(&e) => {
+                let left = PollTimeout::try_from(until.saturating_duration_since(Instant::now()));
+                let mut polled = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
+                match poll(&mut polled, left.unwrap_or(PollTimeout::ZERO)) {
+                    Ok(1..) | Err(Errno::EINTR) => {}
+                    _ => return,
+                }
+            }
+            Err(_) => return,
+        }
+    }
+}
+
+fn is_later(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}

@@ -1,0 +1,600 @@
+//! The agent: an input box, what it takes from it, and what its sources say when.
+
+use dsx_core::{Asked, Cli, Evidence, Exit, Rest, ScreenText};
+use dsx_protocol::TurnId;
+
+use crate::note;
+use crate::sources::Src;
+use crate::world::{Ev, Step, World};
+
+/// Who put a text into the agent's box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    Dsx(TurnId),
+    Human,
+    /// The agent itself: background work reports back.
+    Agent,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    Done,
+    Failed,
+    Interrupted,
+}
+
+/// A message that the agent took.
+#[derive(Debug)]
+pub struct Message {
+    pub by: By,
+    pub text: String,
+    pub job: Option<usize>,
+    /// The turn that dsx made of it.
+    pub turn: Option<TurnId>,
+}
+
+/// One stretch of work, as the agent knows it: what a turn is in truth.
+#[derive(Debug)]
+pub struct Job {
+    pub messages: Vec<usize>,
+    pub prompt: String,
+    pub began: u64,
+    /// What it said when it stopped last.
+    pub answer: Option<String>,
+    pub end: Option<End>,
+    pub ended_at: u64,
+    stops: u32,
+    /// The hooks of its stop run.
+    stopping: bool,
+}
+
+impl Job {
+    pub fn of(messages: Vec<usize>, job: usize, began: u64) -> Self {
+        let prompt = format!("a{job}");
+        Self { messages, prompt, began, answer: None, end: None, ended_at: 0, stops: 0, stopping: false }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    Starting,
+    Idle,
+    Working(usize),
+    Asking(usize),
+    Gone,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum AgentEv {
+    Dialog,
+    Up,
+    Read(Vec<u8>, By),
+    Goes(usize, u32),
+    Answered(usize, u32),
+    Stopped(usize, u32, u32),
+    /// The sub-agents of a job report back.
+    Back(usize),
+    ShellEnds,
+    Prints(usize),
+}
+
+#[derive(Debug)]
+pub struct Agent {
+    pub state: State,
+    pub inbox: String,
+    pub inbox_by: Vec<By>,
+    pub messages: Vec<Message>,
+    pub jobs: Vec<Job>,
+    /// Taken while another job ran; they begin together when it ends.
+    pub waiting: Vec<usize>,
+    /// Jobs that stopped while sub-agents go on: they are over when none does.
+    pub held: Vec<usize>,
+    /// The jobs for which sub-agents work.
+    pub pending: Vec<usize>,
+    pub shells: u32,
+    /// A start-up dialog and the option that is highlighted.
+    pub dialog: Option<usize>,
+    pub output: u64,
+    pub printed_at: u64,
+    pub pty_due: u64,
+    pub exit: Option<Exit>,
+    /// Counts changes of state, so that what was planned for an older one is void.
+    pub epoch: u32,
+    pub own_foreground: bool,
+    pub humans: u32,
+}
+
+impl Default for Agent {
+    fn default() -> Self {
+        Self {
+            state: State::Starting,
+            inbox: String::new(),
+            inbox_by: Vec::new(),
+            messages: Vec::new(),
+            jobs: Vec::new(),
+            waiting: Vec::new(),
+            held: Vec::new(),
+            pending: Vec::new(),
+            shells: 0,
+            dialog: None,
+            output: 0,
+            printed_at: 0,
+            pty_due: 0,
+            exit: None,
+            epoch: 0,
+            own_foreground: true,
+            humans: 0,
+        }
+    }
+}
+
+impl World {
+    /// Bytes on their way through the PTY, in order.
+    pub fn pty_write(&mut self, bytes: Vec<u8>, by: By) {
+        let latency = if self.rng.chance(900) { self.rng.range(0, 3) } else { self.rng.range(0, 40) };
+        self.agent.pty_due = self.agent.pty_due.max(self.now + latency);
+        let due = self.agent.pty_due;
+        self.plan_at(due, Ev::Agent(AgentEv::Read(bytes, by)));
+    }
+
+    pub fn agent_event(&mut self, event: AgentEv) -> Step {
+        if self.agent.state == State::Gone {
+            return Ok(());
+        }
+        match event {
+            AgentEv::Dialog => {
+                self.agent.dialog = Some(0);
+                self.print();
+            }
+            AgentEv::Up => self.agent_up(),
+            AgentEv::Read(bytes, by) => return self.agent_reads(&bytes, by),
+            AgentEv::Goes(job, epoch) if self.agent.epoch == epoch => self.goes(job),
+            AgentEv::Answered(job, epoch) if self.agent.epoch == epoch => self.answered(job),
+            AgentEv::Back(job) => self.sub_agents_back(job),
+            AgentEv::ShellEnds => self.shell_ends(),
+            AgentEv::Prints(job) => self.program_prints(job),
+            AgentEv::Stopped(job, agents, epoch) if self.agent.epoch == epoch => self.stopped(job, agents),
+            AgentEv::Goes(..) | AgentEv::Answered(..) | AgentEv::Stopped(..) => {}
+        }
+        Ok(())
+    }
+
+    fn agent_up(&mut self) {
+        note!(self, "agent: up");
+        self.agent.dialog = None;
+        self.set_state(State::Idle);
+        self.say(Src::Osc, Evidence::Rest(Rest::Idle));
+        self.say(Src::File, Evidence::Rest(Rest::Idle));
+    }
+
+    pub fn set_state(&mut self, state: State) {
+        self.agent.state = state;
+        self.agent.epoch += 1;
+        self.print();
+    }
+
+    fn agent_reads(&mut self, bytes: &[u8], by: By) -> Step {
+        if self.plan.cli == Cli::Command {
+            return self.program_reads(bytes, by);
+        }
+        if self.agent.state == State::Starting {
+            return self.dialog_reads(bytes);
+        }
+        let text = String::from_utf8_lossy(bytes).into_owned();
+        match text.as_str() {
+            "\r" => return self.enter(),
+            "\x1b" => self.escape(),
+            "\x03" if self.agent.inbox.is_empty() => self.escape(),
+            "\x15" | "\x1b[201~\x15" => self.set_inbox(String::new(), Vec::new()),
+            "\x1b[201~" => {}
+            "\x03" => self.set_inbox(String::new(), Vec::new()),
+            _ if matches!(self.agent.state, State::Asking(_)) => {}
+            _ => {
+                let pasted = text.replace("\x1b[200~", "").replace("\x1b[201~", "");
+                self.agent.inbox.push_str(&pasted);
+                if self.agent.inbox_by.last() != Some(&by) {
+                    self.agent.inbox_by.push(by);
+                }
+                self.print();
+            }
+        }
+        Ok(())
+    }
+
+    fn dialog_reads(&mut self, bytes: &[u8]) -> Step {
+        let Some(selected) = self.agent.dialog else { return Ok(()) };
+        match bytes {
+            b"\x1b[B" => self.agent.dialog = Some(1),
+            b"\x1b[A" => self.agent.dialog = Some(0),
+            b"\r" if selected == 1 => {
+                self.agent.dialog = None;
+                self.plan_in(30, Ev::Agent(AgentEv::Up));
+            }
+            b"\r" => self.agent_exits(Exit { code: Some(1), signal: None }),
+            _ => {}
+        }
+        self.print();
+        Ok(())
+    }
+
+    fn set_inbox(&mut self, text: String, by: Vec<By>) {
+        self.agent.inbox = text;
+        self.agent.inbox_by = by;
+        self.print();
+    }
+
+    fn enter(&mut self) -> Step {
+        if let State::Asking(job) = self.agent.state {
+            // Enter is the highlighted Yes, whatever was meant.
+            self.count.approved += 1;
+            let epoch = self.agent.epoch;
+            return self.agent_event(AgentEv::Answered(job, epoch));
+        }
+        let text = self.agent.inbox.clone();
+        let by = self.agent.inbox_by.clone();
+        if text.is_empty() {
+            return Ok(());
+        }
+        let dsx = by.iter().find(|b| matches!(b, By::Dsx(_))).copied();
+        if let Some(By::Dsx(turn)) = dsx {
+            if by.len() > 1 || self.typed_text(turn) != Some(text.as_str()) {
+                return Err(format!("{turn} reached the agent mixed or altered: {text:?}"));
+            }
+            if self.rng.chance(self.plan.ignore) {
+                note!(self, "agent: ignores {text:?}");
+                if self.plan.cli == Cli::Demo || self.rng.chance(500) {
+                    self.set_inbox(String::new(), Vec::new());
+                }
+                return Ok(());
+            }
+        }
+        self.set_inbox(String::new(), Vec::new());
+        self.take(by.first().copied().unwrap_or(By::Human), text)
+    }
+
+    /// The agent takes a message: now, or behind the job that runs.
+    fn take(&mut self, by: By, text: String) -> Step {
+        if let By::Dsx(turn) = by
+            && self.agent.messages.iter().any(|m| m.by == by)
+        {
+            return Err(format!("{turn} was taken by the agent twice"));
+        }
+        let message = self.agent.messages.len();
+        self.agent.messages.push(Message { by, text: text.clone(), job: None, turn: None });
+        if let By::Dsx(turn) = by
+            && self.is_command(turn)
+            && self.rng.chance(500)
+        {
+            note!(self, "agent: runs {text:?} at once");
+            self.agent.messages[message].job = Some(self.instant_job(message));
+            self.print();
+            return Ok(());
+        }
+        match self.agent.state {
+            State::Working(job) => {
+                note!(self, "agent: queues {text:?} behind job {job}");
+                self.count.raced += 1;
+                let prompt = Some(self.agent.jobs[job].prompt.clone());
+                self.say(Src::Hook, Evidence::Submitted { text, prompt, origin_agent: false });
+                self.agent.waiting.push(message);
+            }
+            _ => self.begin(vec![message]),
+        }
+        Ok(())
+    }
+
+    fn instant_job(&mut self, message: usize) -> usize {
+        let job = self.agent.jobs.len();
+        let end = Some(End::Done);
+        self.agent.jobs.push(Job { end, ended_at: self.now, ..Job::of(vec![message], job, self.now) });
+        job
+    }
+
+    pub fn begin(&mut self, messages: Vec<usize>) {
+        let job = self.agent.jobs.len();
+        let prompt = format!("a{job}");
+        note!(self, "agent: job {job} begins with messages {messages:?}");
+        for &message in &messages {
+            self.agent.messages[message].job = Some(job);
+        }
+        let queued = messages.len() > 1 || self.agent.waiting.iter().any(|w| messages.contains(w));
+        self.agent.waiting.retain(|w| !messages.contains(w));
+        let said: Vec<(String, bool)> = messages
+            .iter()
+            .map(|m| &self.agent.messages[*m])
+            .map(|m| (m.text.clone(), m.by == By::Agent))
+            .collect();
+        self.agent.jobs.push(Job::of(messages, job, self.now));
+        self.set_state(State::Working(job));
+        for (text, origin_agent) in said {
+            let prompt = Some(prompt.clone());
+            let submitted = Evidence::Submitted { text, prompt, origin_agent };
+            if !queued || origin_agent {
+                self.say(Src::Hook, submitted.clone());
+            }
+            self.say(Src::Transcript, self.as_in_transcript(submitted));
+        }
+        // With a shell in the background the record says `working` already.
+        if self.agent.shells == 0 || self.rng.chance(500) {
+            self.say(Src::Osc, Evidence::Busy);
+        }
+        self.say(Src::File, Evidence::Busy);
+        self.goes_on(job);
+    }
+
+    fn as_in_transcript(&self, submitted: Evidence) -> Evidence {
+        match (self.plan.cli, submitted) {
+            (Cli::Demo, Evidence::Submitted { text, origin_agent, .. }) => {
+                Evidence::Submitted { text, prompt: None, origin_agent }
+            }
+            (_, submitted) => submitted,
+        }
+    }
+
+    fn goes_on(&mut self, job: usize) {
+        let after = match self.rng.below(10) {
+            0..=1 => self.rng.range(1, 60),
+            2..=6 => self.rng.range(50, 1_500),
+            _ => self.rng.range(1_000, 15_000),
+        };
+        let epoch = self.agent.epoch;
+        self.plan_in(after, Ev::Agent(AgentEv::Goes(job, epoch)));
+    }
+
+    fn goes(&mut self, job: usize) {
+        if self.rng.chance(self.plan.ask) {
+            self.asks(job);
+        } else if self.rng.chance(self.plan.fail) {
+            self.fails(job);
+        } else {
+            self.stops(job);
+        }
+    }
+
+    fn asks(&mut self, job: usize) {
+        note!(self, "agent: job {job} asks");
+        self.set_state(State::Asking(job));
+        let asked = Asked { kind: "permission".into(), text: format!("allow {job}?"), ..Asked::default() };
+        let tool = Some("Bash".to_owned());
+        self.say(Src::Hook, Evidence::Blocked(Asked { tool, ..asked.clone() }));
+        self.say(Src::Osc, Evidence::Blocked(asked.clone()));
+        self.say(Src::File, Evidence::Blocked(asked));
+        if self.plan.attended {
+            let (after, epoch) = (self.rng.range(20, 6_000), self.agent.epoch);
+            self.plan_in(after, Ev::Agent(AgentEv::Answered(job, epoch)));
+        }
+    }
+
+    fn answered(&mut self, job: usize) {
+        if self.rng.chance(250) {
+            self.interrupted(job, false);
+            return;
+        }
+        note!(self, "agent: job {job} goes on");
+        self.set_state(State::Working(job));
+        self.say(Src::Osc, Evidence::Busy);
+        self.say(Src::File, Evidence::Busy);
+        self.goes_on(job);
+    }
+
+    fn stops(&mut self, job: usize) {
+        let background = self.plan.cli == Cli::Claude;
+        if background && self.rng.chance(self.plan.background) {
+            self.agent.pending.push(job);
+            let after = self.rng.range(10, 8_000);
+            self.plan_in(after, Ev::Agent(AgentEv::Back(job)));
+        }
+        if background && self.rng.chance(self.plan.background) {
+            self.agent.shells += 1;
+            let after = self.rng.range(10, 20_000);
+            self.plan_in(after, Ev::Agent(AgentEv::ShellEnds));
+        }
+        let (agents, shells) = (self.agent.pending.len() as u32, self.agent.shells);
+        let text = Some(format!("answer {} of job {job}", self.agent.jobs[job].stops));
+        self.agent.jobs[job].stops += 1;
+        let prompt = Some(self.agent.jobs[job].prompt.clone());
+        note!(self, "agent: job {job} stops with {agents} agents, {shells} shells");
+        let heard = self.say(Src::Hook, Evidence::Stopped { text: text.clone(), prompt, agents, shells });
+        if !self.agent.held.contains(&job) {
+            self.agent.held.push(job);
+        }
+        for held in self.agent.held.clone() {
+            self.agent.jobs[held].answer.clone_from(&text);
+        }
+        self.agent.jobs[job].stopping = true;
+        let epoch = self.agent.epoch;
+        self.plan_at(heard, Ev::Agent(AgentEv::Stopped(job, agents, epoch)));
+    }
+
+    /// The hooks of its stop have returned.
+    fn stopped(&mut self, job: usize, agents: u32) {
+        self.agent.jobs[job].stopping = false;
+        if agents == 0 && self.rng.chance(self.plan.sent_on) {
+            note!(self, "agent: job {job} is sent on");
+            self.goes_on(job);
+            return;
+        }
+        let text = self.agent.jobs[job].answer.clone();
+        self.say(Src::Transcript, Evidence::Stopped { text, prompt: None, agents, shells: 0 });
+        if agents == 0 {
+            for held in std::mem::take(&mut self.agent.held) {
+                self.over(held, End::Done);
+            }
+        }
+        self.rests(Rest::Done);
+    }
+
+    fn fails(&mut self, job: usize) {
+        self.agent.jobs[job].answer = None;
+        let prompt = Some(self.agent.jobs[job].prompt.clone());
+        let failed = |prompt| Evidence::Failed { error: format!("error of job {job}"), text: None, prompt };
+        self.say(Src::Hook, failed(prompt));
+        self.say(Src::Transcript, failed(None));
+        self.over(job, End::Failed);
+        self.rests(Rest::Error(Some(format!("error of job {job}"))));
+    }
+
+    pub fn escape(&mut self) {
+        match self.agent.state {
+            State::Working(job) if self.agent.jobs[job].stopping => {}
+            State::Working(job) => {
+                let early = self.now < self.agent.jobs[job].began + 400 && self.rng.chance(600);
+                self.interrupted(job, early);
+            }
+            State::Asking(job) => self.interrupted(job, false),
+            State::Starting | State::Idle | State::Gone => {}
+        }
+    }
+
+    /// `early`: before the model's first output. Then the message goes back into the box and the transcript
+    /// says nothing.
+    fn interrupted(&mut self, job: usize, early: bool) {
+        let own = &self.agent.jobs[job].messages;
+        let typed = own.iter().all(|m| self.agent.messages[*m].by != By::Agent);
+        let early = early && typed && self.plan.cli == Cli::Claude && self.agent.jobs[job].stops == 0;
+        if early {
+            let texts: Vec<String> = own.iter().map(|m| self.agent.messages[*m].text.clone()).collect();
+            let by: Vec<By> = own.iter().map(|m| self.agent.messages[*m].by).collect();
+            let had = std::mem::take(&mut self.agent.inbox);
+            self.agent.inbox = format!("{}{had}", texts.join("\n"));
+            self.agent.inbox_by.splice(0..0, by);
+        } else {
+            self.say(Src::Transcript, Evidence::Interrupted);
+        }
+        note!(self, "agent: job {job} is interrupted{}", if early { ", early" } else { "" });
+        self.over(job, End::Interrupted);
+        self.rests(Rest::Idle);
+    }
+
+    fn over(&mut self, job: usize, end: End) {
+        let now = self.now;
+        self.agent.held.retain(|held| *held != job);
+        let ended = &mut self.agent.jobs[job];
+        ended.end = Some(end);
+        ended.ended_at = now;
+    }
+
+    /// Back at its input box; what waited there begins.
+    fn rests(&mut self, rest: Rest) {
+        note!(self, "agent: rests, {rest:?}");
+        self.set_state(State::Idle);
+        let background = self.agent.shells > 0 || !self.agent.pending.is_empty();
+        if !background {
+            self.say(Src::Osc, Evidence::Rest(rest));
+        }
+        let follows = self.plan.file_follows && !self.agent.pending.is_empty();
+        if !follows {
+            self.say(Src::File, Evidence::Rest(Rest::Idle));
+        }
+        if !self.agent.waiting.is_empty() {
+            let waiting = self.agent.waiting.clone();
+            self.begin(waiting);
+        }
+    }
+
+    fn sub_agents_back(&mut self, job: usize) {
+        if matches!(self.agent.state, State::Asking(_)) && !self.plan.attended {
+            return;
+        }
+        if self.agent.state != State::Idle {
+            let after = self.rng.range(100, 3_000);
+            self.plan_in(after, Ev::Agent(AgentEv::Back(job)));
+            return;
+        }
+        note!(self, "agent: sub-agents of job {job} are back");
+        if let Some(at) = self.agent.pending.iter().position(|j| *j == job) {
+            self.agent.pending.remove(at);
+        }
+        self.notified(job, format!("<task-notification>agent of job {job}"));
+    }
+
+    /// Background work reports: whom it holds open goes on with it, else it is a turn of its own.
+    fn notified(&mut self, of: usize, text: String) {
+        let held = if self.agent.held.contains(&of) { Some(of) } else { self.agent.held.last().copied() };
+        let message = self.agent.messages.len();
+        let text = format!("{text} {message}");
+        self.agent.messages.push(Message { by: By::Agent, text: text.clone(), job: held, turn: None });
+        let Some(job) = held else {
+            self.begin(vec![message]);
+            return;
+        };
+        let prompt = format!("a{job}.{}", self.agent.jobs[job].stops);
+        self.agent.jobs[job].prompt.clone_from(&prompt);
+        self.set_state(State::Working(job));
+        let submitted = Evidence::Submitted { text, prompt: Some(prompt), origin_agent: true };
+        self.say(Src::Hook, submitted.clone());
+        self.say(Src::Transcript, submitted);
+        if self.rng.chance(500) {
+            self.say(Src::Osc, Evidence::Busy);
+        }
+        self.say(Src::File, Evidence::Busy);
+        self.goes_on(job);
+    }
+
+    fn shell_ends(&mut self) {
+        self.agent.shells = self.agent.shells.saturating_sub(1);
+        let reports = self.rng.chance(600);
+        note!(self, "agent: a shell ends{}", if reports { " and reports" } else { "" });
+        if self.agent.state != State::Idle {
+            return;
+        }
+        if reports {
+            self.notified(usize::MAX, "<task-notification>shell".to_owned());
+        } else if self.agent.shells == 0 && self.agent.pending.is_empty() {
+            self.say(Src::Osc, Evidence::Rest(Rest::Done));
+            self.say(Src::File, Evidence::Rest(Rest::Idle));
+            self.print();
+        }
+    }
+
+    pub fn agent_exits(&mut self, exit: Exit) {
+        if self.agent.state == State::Gone {
+            return;
+        }
+        note!(self, "agent: exits with {exit:?}");
+        self.agent.exit = Some(exit);
+        self.set_state(State::Gone);
+        let (after, life) = (self.rng.range(0, 50), self.shell.life);
+        self.plan_in(after, Ev::Exited(life));
+    }
+
+    /// Something appears on the screen.
+    pub fn print(&mut self) {
+        self.agent.output += 1;
+        self.agent.printed_at = self.now;
+        self.wake_looks();
+        if self.shell.watches {
+            let life = self.shell.life;
+            self.plan_in(1, Ev::Output(life));
+        }
+    }
+
+    /// A working agent's screen is never quiet: its spinner turns.
+    pub fn spins(&self) -> bool {
+        self.plan.cli != Cli::Command && matches!(self.agent.state, State::Working(_))
+    }
+
+    pub fn screen(&self) -> ScreenText {
+        let rule = "─".repeat(20);
+        let lines: Vec<String> = match (self.agent.state, self.agent.dialog) {
+            (State::Starting, Some(selected)) => {
+                let mark = |n: usize| if n == selected { " ❯ " } else { "   " };
+                vec![
+                    " Is this a project you trust?".into(),
+                    String::new(),
+                    format!("{}No, exit", mark(0)),
+                    format!("{}Yes, I trust it", mark(1)),
+                ]
+            }
+            (State::Idle | State::Working(_), _) => {
+                let mut lines = vec![rule.clone()];
+                let text = format!("❯ {}", self.agent.inbox);
+                lines.extend(text.split('\n').map(str::to_owned));
+                lines.push(rule);
+                lines
+            }
+            _ => vec![String::new()],
+        };
+        ScreenText { solid: lines.clone(), lines, ..ScreenText::default() }
+    }
+}
