@@ -11,7 +11,7 @@ use dsx_protocol::{ErrorKind, Hook, WireError};
 
 use crate::registry::Ancestor;
 use crate::serve::ReplyTo;
-use crate::session::{Command, Services};
+use crate::session::{Command, Services, SessionHandle};
 
 /// The largest payload that is read from a spool.
 const PAYLOAD: u64 = 5 * 1024 * 1024;
@@ -27,9 +27,24 @@ pub(crate) async fn deliver(
     hook: Hook,
     to: ReplyTo,
 ) -> Result<(), WireError> {
+    let handle = services.registry.find(hook.session.clone(), Caller::User).await?;
+    let taken = take(services, &handle, pid, hook, to).await;
+    if taken.is_err() {
+        // It cannot be known any more whose it was: the spool, which only the owner writes, has it as well.
+        let _ = handle.put(Command::ReadSpool);
+    }
+    taken
+}
+
+async fn take(
+    services: &Services,
+    handle: &SessionHandle,
+    pid: Option<u32>,
+    hook: Hook,
+    to: ReplyTo,
+) -> Result<(), WireError> {
     let refused =
         |why: &str| WireError::new(ErrorKind::Refused, format!("the hook's report is not taken: {why}"));
-    let handle = services.registry.find(hook.session, Caller::User).await?;
     let agent = handle.summary.borrow().pid.ok_or_else(|| refused("the agent has ended"))?;
     let line = pid.map(crate::serve::line_of).unwrap_or_default();
     if !is_own_child(&line, agent) {

@@ -21,7 +21,7 @@ use crate::launch::{Inherited, Origin};
 use crate::pump::Pump;
 use crate::registry::Registry;
 use crate::serve::{Outbox, ReplyTo, accept};
-use crate::session::{Adopted, Command, Services, adopt, core_exit};
+use crate::session::{Adopted, Command, Services, adopt, core_exit, take_in};
 use crate::store::Store;
 use crate::watch::Watch;
 
@@ -135,24 +135,39 @@ async fn bring_back(services: &Services, children: Vec<Child>) -> Result<Vec<Str
             warnings.push(format!("what is stored of session {id} makes no sense; it is left alone"));
             continue;
         };
+        if durable.pid.is_none() && durable.exit.is_none() && !held.contains_key(&id) {
+            // The last supervisor died before it had started anything: whoever asked for it asks again.
+            services.store.remove(&id).await?;
+            continue;
+        }
         let spec = &durable.spec;
         let (creator, key) = (spec.creator.clone(), spec.key.clone());
         let reserved = services.registry.adopt(id.clone(), creator, spec.depth, key).await;
         let Some(reserved) = reserved else { return Err("the registry has ended".into()) };
         let adopted = Adopted { durable, child: held.remove(&id), reserved };
-        adoptions.push((id, tokio::spawn(adopt(services.clone(), adopted))));
+        let pid = adopted.child.as_ref().map(|c| c.pid);
+        adoptions.push((id, pid, tokio::spawn(adopt(services.clone(), adopted))));
     }
-    for (id, adoption) in adoptions {
+    for (id, pid, adoption) in adoptions {
         if let Err(error) =
             adoption.await.map_err(|e| WireError::new(ErrorKind::Failed, e.to_string())).flatten()
         {
             warn!(session = %id, %error, "a session could not be taken over");
-            warnings.push(error.to_string());
+            let left = pid.map(|pid| format!("; its process {pid} still runs"));
+            warnings.push(format!("{error}{}", left.unwrap_or_default()));
         }
     }
     for (id, child) in held {
-        warnings
-            .push(format!("process {} runs as session {id}, which the database does not know", child.pid));
+        let pid = child.pid;
+        warnings.push(match take_in(services.clone(), child).await {
+            Ok(()) => {
+                format!("process {pid} was found running as session {id}, which the database did not know")
+            }
+            Err(error) => {
+                warn!(session = %id, %error, "a process could not be taken in");
+                format!("process {pid} runs as session {id}, which the database does not know: {error}")
+            }
+        });
     }
     Ok(warnings)
 }

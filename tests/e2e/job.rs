@@ -66,6 +66,11 @@ pub fn transcripts(home: &Home) -> Vec<PathBuf> {
     files.map(|f| f.path()).filter(|p| p.extension().is_some_and(|e| e == "jsonl")).collect()
 }
 
+/// The text on a session's screen.
+pub fn screen(dsx: &Dsx<'_>, id: &str) -> String {
+    dsx.run(["screen", id]).expect_code(0).stdout
+}
+
 /// Asks again and again, for what no command of dsx waits for yet.
 pub fn eventually(dsx: &Dsx<'_>, id: &str, mut holds: impl FnMut() -> bool) {
     let deadline = std::time::Instant::now() + dsx_tests::DEADLINE;

@@ -58,16 +58,17 @@ fn raw(client: &mut Client, session: String) -> Outcome {
     let mut from = 0;
     loop {
         let request = Logs { session: session.clone(), raw: true, from: Some(from), follow: false };
-        let before = from;
-        from = pieces(client, &Request::Logs(request), from)?;
-        if from == before {
+        let (at, answered) = pieces(client, &Request::Logs(request), from)?;
+        // No more of it: an answer, and not a connection that ended.
+        if answered && at == from {
             return Ok(0);
         }
+        from = at;
     }
 }
 
-/// Writes what one request gives; returns the offset to go on from.
-fn pieces(client: &mut Client, request: &Request, from: u64) -> Result<u64, Failure> {
+/// Writes what one request gives; returns the offset to go on from, and whether it was answered to its end.
+fn pieces(client: &mut Client, request: &Request, from: u64) -> Result<(u64, bool), Failure> {
     let mut at = from;
     let channel = client.ask(request)?;
     loop {
@@ -81,12 +82,12 @@ fn pieces(client: &mut Client, request: &Request, from: u64) -> Result<u64, Fail
                 stdout.flush()?;
                 at = piece.offset + piece.bytes.len() as u64;
             }
-            (c, Incoming::Reply(Reply::Done)) if c == channel => return Ok(at),
+            (c, Incoming::Reply(Reply::Done)) if c == channel => return Ok((at, true)),
             (c, Incoming::Reply(other)) if c == channel => return Err(unexpected(&other)),
             (c, Incoming::Error(error)) if c == channel || c == 0 => return Err(error.into()),
             (_, Incoming::Lost) => {
                 client.reopen()?;
-                return Ok(at);
+                return Ok((at, false));
             }
             _ => {}
         }

@@ -19,6 +19,8 @@ use crate::spec::Cli;
 const QUIET_MS: u64 = 80;
 /// How long an emptying key may take to show.
 const EXPIRE_MS: u64 = 2_000;
+/// Readings after which a mark that was typed will not be seen any more.
+const MARK_TRIES: u32 = 6;
 /// Attempts before dsx gives up on the box.
 const TRIES: u32 = 24;
 
@@ -63,10 +65,17 @@ impl Session {
     }
 
     /// A crash may have cut off a paste, within which no key is a key.
-    pub(crate) fn end_cut_off_paste(&mut self, out: &mut Vec<Effect>) {
+    pub(crate) fn end_cut_off_paste(&mut self, withdrawn: bool, out: &mut Vec<Effect>) {
         let doubtful = matches!(self.live.composer, Composer::Doubtful { .. });
         if doubtful && self.durable.spec.cli == Cli::Claude {
-            out.push(Effect::Press(adapter::end_paste()));
+            self.live.marked = withdrawn;
+            out.push(Effect::Press(match withdrawn {
+                true => adapter::end_paste_and_mark(),
+                false => adapter::end_paste(),
+            }));
+            if withdrawn {
+                out.push(Effect::Arm { timer: Timer::Composer, after_ms: EXPIRE_MS });
+            }
         }
     }
 
@@ -100,6 +109,13 @@ impl Session {
         let text = adapter::read_composer(self.durable.spec.cli, screen);
         match (self.live.composer, text) {
             (Composer::Clean, _) => {}
+            // The mark is not drawn yet, and so perhaps nothing that was typed before it.
+            (Composer::Doubtful { tries }, Some(text)) if self.live.marked && !adapter::is_marked(&text) => {
+                self.live.composer = Composer::Doubtful { tries: tries + 1 };
+                self.live.marked = tries < MARK_TRIES;
+                self.read_composer(true, out);
+                out.push(Effect::Arm { timer: Timer::Composer, after_ms: EXPIRE_MS });
+            }
             (_, Some(text)) if text.is_empty() => {
                 self.note(Source::Screen, now.ms, "input box empty".to_owned());
                 self.live.composer = Composer::Clean;
@@ -108,6 +124,7 @@ impl Session {
             (Composer::Doubtful { tries }, Some(text)) if tries < TRIES => {
                 self.note(Source::Screen, now.ms, "input box holds a draft; emptying it".to_owned());
                 self.live.composer = Composer::Doubtful { tries: tries + 1 };
+                self.live.marked = false;
                 out.push(Effect::Press(adapter::empty_composer(&text)));
                 self.read_composer(true, out);
                 // A key that changes nothing is followed by no output.

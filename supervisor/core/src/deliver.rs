@@ -421,8 +421,9 @@ impl Session {
         }
     }
 
-    pub(crate) fn recover_delivery(&mut self, now: Now, recovery: Recovery, out: &mut Vec<Effect>) {
-        let Some(turn) = self.durable.running() else { return };
+    /// Whether the running turn was taken back: something of it may stand in the box, or be on its way there.
+    pub(crate) fn recover_delivery(&mut self, now: Now, recovery: Recovery, out: &mut Vec<Effect>) -> bool {
+        let Some(turn) = self.durable.running() else { return false };
         let (id, state) = (turn.id, turn.state);
         let watches = self.durable.spec.cli == Cli::Command || turn.command;
         match (state, recovery) {
@@ -430,7 +431,7 @@ impl Session {
                 self.fact(now, Fact::Withdrawn { turn: id }, out);
                 self.live.progress = Progress::default();
                 self.doubt_composer(out);
-                return;
+                return true;
             }
             (TurnState::Delivering, Recovery::Unknown) => {
                 if watches {
@@ -445,5 +446,6 @@ impl Session {
             out.push(Effect::WatchOutput(true));
             out.push(Effect::Arm { timer: Timer::Quiet(id), after_ms: QUIET_MS });
         }
+        false
     }
 }

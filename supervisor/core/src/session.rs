@@ -76,6 +76,8 @@ pub(crate) struct Live {
     pub reading: bool,
     /// Somebody has pressed keys since that look was asked for.
     pub overlooked: bool,
+    /// A mark was typed into the box behind what a crash cut off: a box that looks empty is not drawn yet.
+    pub marked: bool,
     /// Answers given to start-up dialogs, so that one is never answered twice for one look.
     pub dialog_moves: u32,
 }
@@ -296,7 +298,7 @@ impl Session {
         if !self.durable.ready && self.durable.pid.is_some() {
             self.look_at_start(false, out);
         }
-        self.recover_delivery(now, recovery, out);
-        self.end_cut_off_paste(out);
+        let withdrawn = self.recover_delivery(now, recovery, out);
+        self.end_cut_off_paste(withdrawn, out);
     }
 }

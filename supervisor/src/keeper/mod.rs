@@ -5,6 +5,7 @@
 //! [`process`] is one poll loop. The supervisor's side of the channel is [`KeeperHandle`], which also starts another
 //! keeper when one dies ([`revive`]).
 
+mod abandoned;
 mod asked;
 mod children;
 mod handle;
@@ -31,6 +32,7 @@ use std::process::ExitCode;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use abandoned::end_abandoned;
 pub use handle::{
     Child, ConnectError, KeeperError, KeeperEvent, KeeperHandle, Scope, SpawnError, SpawnRequest,
 };

@@ -43,6 +43,7 @@ pub struct Delivery {
 #[derive(Clone, Debug)]
 pub struct Cursor {
     map: Arc<Mapping>,
+    is_new: bool,
 }
 
 impl Cursor {
@@ -60,8 +61,10 @@ impl Cursor {
             .map_err(failed)?;
         super::segment::allocate(&file, HEADER).map_err(failed)?;
         let map = Mapping::file(&file).map_err(failed)?;
-        let cursor = Self { map: Arc::new(map) };
-        if cursor.word(MAGIC_AT).load(Ordering::Acquire) != MAGIC {
+        let map = Arc::new(map);
+        let is_new = map.word(MAGIC_AT).load(Ordering::Acquire) != MAGIC;
+        let cursor = Self { map, is_new };
+        if is_new {
             for at in [PROCESSED_AT, PHASE_AT, ID_AT[0], ID_AT[1], DRAFT_AT] {
                 cursor.word(at).store(0, Ordering::SeqCst);
             }
@@ -72,6 +75,11 @@ impl Cursor {
 
     fn word(&self, at: usize) -> &AtomicU64 {
         self.map.word(at)
+    }
+
+    /// There was none before, or none that could be read: nothing follows from what it does not say.
+    pub fn is_new(&self) -> bool {
+        self.is_new
     }
 
     /// Output up to this offset was processed: its evidence was taken and its queries answered.
@@ -149,14 +157,14 @@ mod tests {
         let id = *b"0123456789abcdef";
         {
             let cursor = Cursor::open(dir.path()).expect("cursor");
-            assert_eq!((cursor.processed(), cursor.delivery()), (0, None));
+            assert_eq!((cursor.processed(), cursor.delivery(), cursor.is_new()), (0, None, true));
             cursor.set_processed(77);
             cursor.begin(id);
             cursor.wrote_draft(12);
             cursor.submitting();
         }
         let cursor = Cursor::open(dir.path()).expect("cursor");
-        assert_eq!(cursor.processed(), 77);
+        assert_eq!((cursor.processed(), cursor.is_new()), (77, false));
         let delivery = cursor.delivery().expect("delivery");
         assert_eq!((delivery.id, delivery.draft), (id, 12));
         assert_eq!(delivery.phase, Phase::Submitting);

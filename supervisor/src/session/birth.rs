@@ -233,6 +233,11 @@ fn make_files(
     size: (u16, u16),
     now: u64,
 ) -> Result<(LogWriter, Cursor), Box<dyn std::error::Error + Send + Sync>> {
+    // Whatever an earlier session of this name left: its spool must not be read as this one's.
+    match std::fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+        _ => {}
+    }
     for part in [dir.to_owned(), dir.join(SPOOL), dir.join("messages")] {
         make_private_dir(&part)?;
     }
@@ -305,8 +310,15 @@ pub async fn adopt(services: Services, adopted: Adopted) -> Result<(), WireError
     let master: Option<OwnedFd> = child.and_then(|c| c.master);
     let already_over = durable.exit.is_some();
     let process = durable.pid.or(pid.map(|(pid, _)| pid)).filter(|_| !already_over);
+    if already_over && pid.is_some() {
+        // The last supervisor died between storing the exit and saying so to the keeper.
+        let _ = services.keeper.forget(&id).await;
+    }
     let (said, tail) = read_sources(&durable, process).await;
+    let started = durable.pid.map(|pid| (pid, durable.start_time));
     let core = Session::restore(durable);
+    // What comes after this is read for the first time, and its questions are still to be answered.
+    let read_before = read.log.end();
     let parts = Parts {
         core,
         terminal: read.terminal,
@@ -319,7 +331,9 @@ pub async fn adopt(services: Services, adopted: Adopted) -> Result<(), WireError
     };
     let mut task = build(services, parts, reserved).map_err(|e| failed(&e))?;
     if !already_over {
-        task.recover(pid, exit.map(core_exit), said).await;
+        let exit = exit.map(core_exit);
+        let found = Found { pid, exit, started, said, read_before };
+        task.recover(found).await;
     }
     task.publish();
     tokio::spawn(task.run());
@@ -334,17 +348,30 @@ async fn read_sources(durable: &Durable, pid: Option<u32>) -> (AllSaid, Option<T
     tokio::task::spawn_blocking(read).await.unwrap_or_default()
 }
 
+/// What the world shows of a session after a restart.
+struct Found {
+    /// The process the keeper holds, and when it began.
+    pid: Option<(u32, u64)>,
+    exit: Option<dsx_core::Exit>,
+    /// The process that was started, as it is stored.
+    started: Option<(u32, u64)>,
+    said: AllSaid,
+    /// Where the log ended when this supervisor came.
+    read_before: u64,
+}
+
 impl super::task::Task {
     /// Everything that can be read back is said to the core, then that it was.
-    async fn recover(&mut self, pid: Option<(u32, u64)>, exit: Option<dsx_core::Exit>, said: AllSaid) {
+    async fn recover(&mut self, found: Found) {
+        let Found { pid, exit, started, said, read_before } = found;
+        // Before anything is said: from the first input on there may be a delivery of our own.
+        let recovery = self.recovery();
         if let (Some((pid, start_time)), None) = (pid, self.core.durable().pid) {
             self.input(Input::Started { pid, start_time }).await;
         }
-        for (key, payload) in crate::hook::spooled(&self.dir) {
-            let at = crate::hook::time_of(&key).unwrap_or_default();
-            self.hook(at, &key, &payload, None).await;
-        }
-        while self.terminal.offset() < self.log.end() {
+        self.read_spool().await;
+        // Not up to the end as it is now: a program that floods would keep every session waiting.
+        while self.terminal.offset() < read_before {
             self.fold().await;
         }
         self.terminal.set_answers(true);
@@ -354,7 +381,6 @@ impl super::task::Task {
         let mut inputs = VecDeque::new();
         let mut effects = Vec::new();
         let now = self.now();
-        let recovery = self.recovery();
         self.core.handle(now, Input::Recovered(recovery), &mut effects);
         self.carry_out(now, effects, &mut inputs).await;
         while let Some(input) = inputs.pop_front() {
@@ -363,7 +389,14 @@ impl super::task::Task {
         match (exit, pid) {
             (Some(exit), _) => self.program_ended(exit).await,
             // The keeper that was its parent is gone, and it with it.
-            (None, None) => self.program_ended(dsx_core::Exit::default()).await,
+            (None, None) => {
+                if let Some((pid, start_time)) = started {
+                    // Unless it ignores the hang-up of its terminal: then it would run on, seen by nobody.
+                    let end = move || crate::keeper::end_abandoned(pid, start_time);
+                    let _ = tokio::task::spawn_blocking(end).await;
+                }
+                self.program_ended(dsx_core::Exit::default()).await;
+            }
             (None, Some(_)) => {}
         }
     }

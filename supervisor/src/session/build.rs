@@ -170,6 +170,8 @@ impl Task {
         let begun = self.cursor.delivery().filter(|d| Some(d.id) == running);
         match begun.map(|d| d.phase) {
             Some(Phase::Submitting | Phase::Submitted) => Recovery::Unknown,
+            // Typing is recorded before its first byte, unless there is nothing that would have recorded it.
+            None if self.cursor.is_new() => Recovery::Unknown,
             Some(Phase::Typing) | None => Recovery::NotSubmitted,
         }
     }

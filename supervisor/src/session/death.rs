@@ -86,7 +86,7 @@ impl Task {
         self.services.pump.remove(self.pump_key);
         let removed = self.store.remove(&self.id).await;
         let dir = self.dir.clone();
-        // What cannot be deleted is found and deleted at the next start.
+        // What cannot be deleted is deleted when the name is used again.
         let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await;
         self.services.registry.gone(&self.id).await;
         self.over = true;

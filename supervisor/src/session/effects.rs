@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use dsx_core::{Effect, Fact, Input, Now, Timer};
+use dsx_core::{Effect, Fact, Input, Now, Origin, Timer};
 use dsx_protocol::{ErrorKind, Event, Reply, TurnId, WaitBound, WireError};
 use tracing::error;
 
@@ -31,6 +31,7 @@ impl Task {
     /// Facts are durable before the first effect after them that anybody could see.
     pub(super) async fn carry_out(&mut self, now: Now, effects: Vec<Effect>, inputs: &mut VecDeque<Input>) {
         let mut facts = Vec::new();
+        let mut unstored = Vec::new();
         let mut failed: Option<StoreError> = None;
         for effect in effects {
             if let Effect::Persist(fact) = effect {
@@ -39,7 +40,11 @@ impl Task {
                 continue;
             }
             if is_visible(&effect) && !facts.is_empty() {
-                failed = self.persist(now, std::mem::take(&mut facts)).await.err().or(failed);
+                let queued = queued(&facts);
+                if let Err(error) = self.persist(now, std::mem::take(&mut facts)).await {
+                    unstored.extend(queued.into_iter().map(|turn| (turn, error.to_string())));
+                    failed = Some(error);
+                }
             }
             match &failed {
                 Some(error) => self.perform_unstored(effect, error, inputs).await,
@@ -48,6 +53,8 @@ impl Task {
         }
         // What is left is seen by nobody yet, but must not be lost either.
         let _ = self.persist(now, facts).await;
+        // Whoever sent these was refused: they must not be typed after all, once there is room again.
+        inputs.extend(unstored.into_iter().map(|(turn, error)| Input::MessageFailed { turn, error }));
     }
 
     pub(super) async fn persist(&mut self, now: Now, facts: Vec<Fact>) -> Result<(), StoreError> {
@@ -68,7 +75,6 @@ impl Task {
                     sources.follow(path);
                 }
             }
-            Fact::Ended { .. } => self.cursor.clear(),
             _ => {}
         }
     }
@@ -155,6 +161,15 @@ impl Task {
         let error = tokio::task::spawn_blocking(write).await.ok()?.err()?;
         Some(Input::MessageFailed { turn, error: error.to_string() })
     }
+}
+
+/// The turns that clients have asked for in these facts.
+fn queued(facts: &[Fact]) -> Vec<TurnId> {
+    let sent = |fact: &Fact| match fact {
+        Fact::Queued { turn, origin: Origin::Send, .. } => Some(*turn),
+        _ => None,
+    };
+    facts.iter().filter_map(sent).collect()
 }
 
 /// Whether somebody outside could see it, and so has to find its facts stored.

@@ -12,6 +12,7 @@ mod birth;
 mod build;
 mod death;
 mod effects;
+mod found;
 mod output;
 mod requests;
 mod sources;
@@ -33,6 +34,7 @@ use crate::serve::ReplyTo;
 pub(crate) use birth::core_exit;
 pub use birth::{Adopted, adopt, create};
 pub use death::bury;
+pub(crate) use found::take_in;
 pub use task::Services;
 
 /// Commands that may wait for a session; one more is refused, nobody waits for a place.
@@ -60,6 +62,8 @@ pub enum Command {
         payload: Vec<u8>,
         to: Option<ReplyTo>,
     },
+    /// A hook's report was not taken over its connection: it lies in the spool.
+    ReadSpool,
     Exited(Exit),
     /// Bytes typed by a viewer, and their room among what may wait to be typed.
     Input(u64, Vec<u8>, OwnedSemaphorePermit),

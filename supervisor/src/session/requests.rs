@@ -215,6 +215,14 @@ impl Task {
         }
     }
 
+    /// Reads what hooks have left that did not reach the supervisor.
+    pub(super) async fn read_spool(&mut self) {
+        for (key, payload) in crate::hook::spooled(&self.dir) {
+            let at = crate::hook::time_of(&key).unwrap_or_default();
+            self.hook(at, &key, &payload, None).await;
+        }
+    }
+
     /// Answers `create` once the agent takes input, asks something, or has ended.
     pub(super) fn answer_when_ready(&mut self) {
         let durable = self.core.durable();

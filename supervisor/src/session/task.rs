@@ -135,6 +135,8 @@ impl Task {
         // A program that prints nothing brings no event, and may be ready all the same.
         self.answer_when_ready();
         while !self.over {
+            // First, and not after something has happened: a program that prints nothing is ready as well.
+            self.answer_when_ready();
             let due = self.timers.next();
             tokio::select! {
                 biased;
@@ -149,8 +151,8 @@ impl Task {
                     None => std::future::pending().await,
                 }} => self.due().await,
             }
-            self.answer_when_ready();
         }
+        self.answer_when_ready();
         self.services.registry.gone(&self.id).await;
     }
 
@@ -198,6 +200,7 @@ impl Task {
                 }
             }
             Command::Hook { at, key, payload, to } => self.hook(at, &key, &payload, to).await,
+            Command::ReadSpool => self.read_spool().await,
             Command::Exited(exit) => self.program_ended(exit).await,
             Command::Input(viewer, bytes, room) => self.viewer_typed(viewer, bytes, room),
             Command::Resize(viewer, cols, rows) => self.viewer_resized(viewer, cols, rows),

@@ -69,7 +69,10 @@ pub(super) fn read_composer(screen: &ScreenText) -> Option<String> {
     let bottom = screen.lines.iter().rposition(is_rule)?;
     let top = screen.lines[..bottom].iter().rposition(is_rule)?;
     let first = screen.lines.get(top + 1).filter(|_| top + 1 < bottom)?;
-    first.trim_start().strip_prefix(POINTER)?;
+    // A box that is taller than its place shows its end, under a rule that says so (2.1.328).
+    if !screen.lines[top].contains('↑') {
+        first.trim_start().strip_prefix(POINTER)?;
+    }
     let rows = screen.solid.get(top + 1..bottom)?;
     let text: Vec<&str> = rows.iter().map(|row| row.trim().trim_start_matches(POINTER).trim()).collect();
     Some(text.join("\n").trim().to_owned())

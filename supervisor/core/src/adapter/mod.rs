@@ -97,6 +97,20 @@ pub(crate) fn empty_composer(shown: &str) -> Script {
     claude_dialog::empty_composer(shown)
 }
 
+/// Nothing that a message is likely to end with.
+const MARK: char = '\u{b6}';
+
+/// Ends a paste that a crash may have cut off, and types a character behind it: what the agent's box shows once
+/// it shows that, it shows in full.
+pub(crate) fn end_paste_and_mark() -> Script {
+    Script { steps: vec![Step::Write(b"\x1b[201~".to_vec()), Step::Write(MARK.to_string().into_bytes())] }
+}
+
+/// Whether a box shows the mark at its end.
+pub(crate) fn is_marked(shown: &str) -> bool {
+    shown.ends_with(MARK)
+}
+
 /// Ends a paste that a crash may have cut off.
 pub(crate) fn end_paste() -> Script {
     Script::write(&b"\x1b[201~"[..])
