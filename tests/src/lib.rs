@@ -10,10 +10,12 @@
 use std::time::Duration;
 
 pub mod agents;
+pub mod crash;
 pub mod dsx;
 pub mod home;
 pub mod model_server;
 pub mod pty;
+pub mod stress;
 mod sweep;
 
 /// How long a wait may take before it counts as a failure. Generous on purpose: it is reached only when
