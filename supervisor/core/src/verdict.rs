@@ -19,6 +19,8 @@ const HOW_IT_ENDED_MS: u64 = 2_000;
 const REST_MS: u64 = 1_000;
 /// How long a turn is believed in while every source says that the agent rests, and has rested since before it.
 const NO_WORK_MS: u64 = 30_000;
+/// How long after the interrupt key a rest counts as its doing.
+const INTERRUPT_MS: u64 = 5_000;
 /// How long a background shell may keep the status record at `working` after the agent stopped.
 const SHELLS_MS: u64 = 250;
 
@@ -188,8 +190,10 @@ fn weigh_rest_alone(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
     }
     // What came before it may be what was interrupted, and what the record calls done was not.
     let first = turn.behind.is_none() || p.in_transcript;
-    // A rest from before the key was pressed is not its doing.
-    let asked = p.asked_interrupt.is_some_and(|at| at > p.taken_at && at <= p.rest_at);
+    // A rest from before the key was pressed is not its doing, nor one long after.
+    let begun = p.taken_at.max(p.since);
+    let asked =
+        p.asked_interrupt.is_some_and(|at| at > begun && at <= p.rest_at && p.rest_at <= at + INTERRUPT_MS);
     if asked && first && p.osc_rest != Some(Rest::Done) {
         return Verdict::over(Outcome::Interrupted, None, None);
     }
