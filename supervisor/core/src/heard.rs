@@ -351,7 +351,8 @@ impl Session {
             return;
         }
         if ours && turn.prompts.is_empty() && turn.told.is_none() {
-            if (taken.prompt.is_some() && !is_known) || !self.durable.words {
+            let another = taken.prompt.as_ref().is_some_and(|p| self.is_of_another(id, p));
+            if !another && ((taken.prompt.is_some() && !is_known) || !self.durable.words) {
                 let p = &mut self.live.progress;
                 (p.taken_at, p.since) = (p.taken_at.max(taken.at), p.since.max(taken.at));
                 self.fact(
