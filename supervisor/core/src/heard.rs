@@ -34,6 +34,11 @@ pub(crate) fn is_of(turn: &Turn, text: &str) -> bool {
         || (turn.origin == Origin::Typed && adapter::holds(turn.as_typed(), text))
 }
 
+/// Whether the agent's own id names it: as its own, or as that of the work it was put behind.
+fn is_named(turn: &Turn, prompt: &String, text: &str) -> bool {
+    turn.prompts.contains(prompt) || (turn.behind.as_ref() == Some(prompt) && is_of(turn, text))
+}
+
 impl Session {
     pub(crate) fn said(
         &mut self,
@@ -300,7 +305,7 @@ impl Session {
             told_at => taken.at < told_at || (taken.at == told_at && is_of(t, &taken.text)),
         };
         let turn = match &taken.prompt {
-            Some(prompt) => over.clone().find(|t| t.prompts.contains(prompt)).or_else(|| {
+            Some(prompt) => over.clone().find(|t| is_named(t, prompt, &taken.text)).or_else(|| {
                 over.filter(before_its_end).find(|t| {
                     t.state != TurnState::Over(Outcome::Lost)
                         && t.delivering_at.is_some_and(|begin| taken.at >= begin)
@@ -346,7 +351,8 @@ impl Session {
             return;
         }
         if ours && turn.prompts.is_empty() && turn.told.is_none() {
-            if (taken.prompt.is_some() && !is_known) || !self.durable.words {
+            let another = taken.prompt.as_ref().is_some_and(|p| self.is_of_another(id, p));
+            if !another && ((taken.prompt.is_some() && !is_known) || !self.durable.words) {
                 let p = &mut self.live.progress;
                 (p.taken_at, p.since) = (p.taken_at.max(taken.at), p.since.max(taken.at));
                 self.fact(
@@ -437,7 +443,9 @@ impl Session {
     fn worked_before(&self, at: u64) -> bool {
         match (&self.live.file, &self.durable.osc) {
             (Some((said, since)), _) => *said == Said::Busy && since + LATE_MS < at,
-            (None, Some((said, since))) => *said == Reported::Working && since + LATE_MS < at,
+            (None, Some((said, since))) => {
+                *said == Reported::Working && since + LATE_MS < at && !self.live.shells_linger
+            }
             (None, None) => false,
         }
     }

@@ -19,6 +19,8 @@ const HOW_IT_ENDED_MS: u64 = 2_000;
 const REST_MS: u64 = 1_000;
 /// How long a turn is believed in while every source says that the agent rests, and has rested since before it.
 const NO_WORK_MS: u64 = 30_000;
+/// How long after the interrupt key a rest counts as its doing.
+const INTERRUPT_MS: u64 = 5_000;
 /// How long a background shell may keep the status record at `working` after the agent stopped.
 const SHELLS_MS: u64 = 250;
 
@@ -140,32 +142,43 @@ pub(crate) fn weigh(cli: Cli, turn: &Turn, progress: &Progress, heard: Heard) ->
     }
 }
 
-fn weigh_agent(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
+/// How long the agent's rest is still to be waited for, once it told how its turn ended; `None` for ever.
+fn rest_awaited(turn: &Turn, p: &Progress, heard: Heard) -> Option<u64> {
     // The file bears the time of what it says; the status record's rest may be of what came before.
-    let quiet = p.file_rests() || (!heard.file && p.osc_sure && p.osc_rest.is_some());
+    let after = if turn.behind.is_some() { turn.told_at } else { 0 };
+    let file_rests = p.file_rests() && p.file_rest.is_some_and(|at| at >= after);
     let nobody_tells = !heard.osc && !heard.file;
-    let rests = quiet || p.osc_rest.is_some() || heard.rest || nobody_tells;
-    match &turn.told {
-        Some(Told::Failed { error, text }) => match quiet || p.waited {
-            true => Verdict::over(Outcome::Failed, text.clone(), Some(error.clone())),
-            false => Verdict::Wait(REST_MS),
-        },
+    match (file_rests || (!heard.file && p.osc_sure && p.osc_rest.is_some()), p.osc_rest.is_some()) {
+        (true, _) => Some(0),
+        (false, true) => Some(REST_MS),
+        (false, false) if nobody_tells => Some(REST_MS),
+        // By their times these are rests of what came before; a source may have failed since.
+        (false, false) => heard.rest.then_some(NO_WORK_MS),
+    }
+}
+
+fn weigh_agent(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
+    let Some(told) = &turn.told else { return weigh_rest_alone(turn, p, heard) };
+    let over = match told {
         // A sub-agent reports back into this very turn; a later Stop tells its end.
-        Some(Told::Stopped { agents: 1.., .. }) => Verdict::Running,
+        Told::Stopped { agents: 1.., .. } => return Verdict::Running,
+        Told::Stopped { text, .. } => Verdict::over(Outcome::Ended, text.clone(), None),
+        Told::Failed { error, text } => Verdict::over(Outcome::Failed, text.clone(), Some(error.clone())),
+        Told::Interrupted => Verdict::over(Outcome::Interrupted, None, None),
+    };
+    let awaited = rest_awaited(turn, p, heard);
+    let wait = match told {
         // The session file does not wait for shells; where there is none, nobody can tell.
-        Some(Told::Stopped { text, shells, .. }) => match (quiet, *shells > 0 && !heard.file, p.waited) {
-            (true, _, _) | (false, true, true) => Verdict::over(Outcome::Ended, text.clone(), None),
-            (false, _, true) if rests => Verdict::over(Outcome::Ended, text.clone(), None),
-            (false, true, false) => Verdict::Wait(SHELLS_MS),
-            (false, false, false) if rests => Verdict::Wait(REST_MS),
-            // A hook of the user's may have sent the agent on: its rest has the last word.
-            (false, false, _) => Verdict::Running,
-        },
-        Some(Told::Interrupted) => match quiet || p.waited {
-            true => Verdict::over(Outcome::Interrupted, None, None),
-            false => Verdict::Wait(REST_MS),
-        },
-        None => weigh_rest_alone(turn, p, heard),
+        Told::Stopped { shells: 1.., .. } if !heard.file => awaited.or(Some(SHELLS_MS)),
+        // A hook of the user's may have sent the agent on: its rest has the last word.
+        Told::Stopped { .. } => awaited,
+        Told::Failed { .. } | Told::Interrupted => Some(awaited.unwrap_or(REST_MS).min(REST_MS)),
+    };
+    match wait {
+        None => Verdict::Running,
+        Some(0) => over,
+        Some(ms) if p.waited && p.awaits == Some(ms) => over,
+        Some(ms) => Verdict::Wait(ms),
     }
 }
 
@@ -188,12 +201,14 @@ fn weigh_rest_alone(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
     }
     // What came before it may be what was interrupted, and what the record calls done was not.
     let first = turn.behind.is_none() || p.in_transcript;
-    // A rest from before the key was pressed is not its doing.
-    let asked = p.asked_interrupt.is_some_and(|at| at > p.taken_at && at <= p.rest_at);
+    // A rest from before the key was pressed is not its doing, nor one long after.
+    let begun = p.taken_at.max(p.since);
+    let asked =
+        p.asked_interrupt.is_some_and(|at| at > begun && at <= p.rest_at && p.rest_at <= at + INTERRUPT_MS);
     if asked && first && p.osc_rest != Some(Rest::Done) {
         return Verdict::over(Outcome::Interrupted, None, None);
     }
-    if !p.waited {
+    if !p.waited || p.awaits != Some(HOW_IT_ENDED_MS) {
         return Verdict::Wait(HOW_IT_ENDED_MS);
     }
     match &p.osc_rest {
@@ -289,7 +304,10 @@ mod tests {
         assert_eq!(weigh_agent(&stopped(0, 0), &rested, Heard { osc: true, file: false, rest: false }), over);
         // The session file says otherwise so far: the record's rest may be of the turn before.
         assert_eq!(weigh_agent(&stopped(0, 0), &rested, BOTH), Verdict::Wait(REST_MS));
-        assert_eq!(weigh_agent(&stopped(0, 0), &Progress { waited: true, ..rested }, BOTH), over);
+        assert_eq!(
+            weigh_agent(&stopped(0, 0), &Progress { waited: true, awaits: Some(REST_MS), ..rested }, BOTH),
+            over
+        );
     }
 
     #[test]
@@ -306,7 +324,7 @@ mod tests {
             Progress { osc_rest: Some(Rest::Idle), file_rest: Some(1), rest_at: 9, ..Progress::default() };
         let weigh = |p: &Progress| weigh_agent(&told(None), p, BOTH);
         assert_eq!(weigh(&rested), Verdict::Wait(HOW_IT_ENDED_MS));
-        let waited = Progress { waited: true, ..rested.clone() };
+        let waited = Progress { waited: true, awaits: Some(HOW_IT_ENDED_MS), ..rested.clone() };
         assert_eq!(outcome(&weigh(&waited)), Some(Outcome::Interrupted));
         let asked = Progress { asked_interrupt: Some(9), ..rested };
         assert_eq!(outcome(&weigh(&asked)), Some(Outcome::Interrupted));
@@ -331,7 +349,7 @@ mod tests {
         assert_eq!(weigh_agent(&stopped(1, 0), &rested, BOTH), Verdict::Running);
         let record = Heard { osc: true, file: false, rest: false };
         assert_eq!(weigh_agent(&stopped(0, 1), &worked(), record), Verdict::Wait(SHELLS_MS));
-        let waited = Progress { waited: true, ..worked() };
+        let waited = Progress { waited: true, awaits: Some(SHELLS_MS), ..worked() };
         assert_eq!(outcome(&weigh_agent(&stopped(0, 1), &waited, record)), Some(Outcome::Ended));
         // The session file knows better: a hook may have sent the agent on.
         assert_eq!(weigh_agent(&stopped(0, 1), &waited, BOTH), Verdict::Running);
