@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use dsx_protocol::{
-    Decoder, ErrorKind, Event, Frame, Hello, Kind, Reply, Request, WireError, agree, body, decode, encode,
+    DSX_VERSION, Decoder, ErrorKind, Event, Frame, Hello, Kind, Reply, Request, WireError, agree, body,
+    decode, encode,
 };
 use dsx_supervisor::launch::{Paths, connect, connect_existing};
 
@@ -169,10 +170,7 @@ impl Client {
                 self.greeted = true;
                 let theirs = decode::<Hello>(&frame.body).map_err(read)?;
                 if agree(&Hello::ours(), &theirs).is_none() {
-                    return Err(garbled(&format!(
-                        "it is dsx {}, which is too far from this one",
-                        theirs.version
-                    )));
+                    return Err(too_far(&theirs.version));
                 }
                 return Ok(None);
             }
@@ -193,6 +191,13 @@ impl Client {
 
 fn wire(encoded: Result<Vec<u8>, dsx_protocol::FrameError>) -> Result<Vec<u8>, Failure> {
     encoded.map_err(|e| Failure::failed(e.to_string(), "this is a fault of dsx"))
+}
+
+/// It would refuse a restart from us like everything else.
+fn too_far(version: &str) -> Failure {
+    let what = format!("the supervisor is dsx {version}, which is too far from this one ({DSX_VERSION})");
+    let hint = "stop it with the dsx that started it ('dsx supervisor stop'), then use this one";
+    WireError::new(ErrorKind::Unavailable, what).hint(hint).into()
 }
 
 fn garbled(why: &str) -> Failure {

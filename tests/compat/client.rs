@@ -59,7 +59,7 @@ fn a_supervisor_too_far_away_is_exit_code_8() {
     let dsx = dsx(&home);
     for said in every_verb(&dsx) {
         let said = said.expect_code(8);
-        assert!(said.stderr.contains("9.9.9"), "{said:?}");
+        assert!(said.stderr.contains("9.9.9") && said.stderr.contains("supervisor stop"), "{said:?}");
         assert_eq!(said.stdout, "");
     }
     let json = dsx.run(["list", "--json"]).expect_code(8);

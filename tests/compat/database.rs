@@ -119,4 +119,9 @@ fn a_session_that_cannot_be_taken_over_is_unknown_and_the_others_are_there() {
     let of = |id: &str| list.as_array().unwrap().iter().find(|s| s["id"] == id).unwrap();
     assert_eq!((text(&of("ryze-jungle")["status"]), text(&of("ryze-jungle")["cli"])), ("unknown", "demo"));
     assert_eq!(text(&of("zed-mid")["status"]), "exited");
+    // It can be got rid of, and stays away.
+    dsx.run(["kill", "ryze-jungle"]).expect_code(0);
+    dsx.run(["status", "ryze-jungle"]).expect_code(3);
+    dsx.run(["supervisor", "stop"]).expect_code(0);
+    assert_eq!(dsx.json(["list", "-a"]).as_array().unwrap().len(), 3);
 }

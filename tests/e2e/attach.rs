@@ -1,22 +1,15 @@
 //! `dsx attach`: people at the terminal of a session.
 
-use std::io::{Read, Write};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread;
-use std::time::Duration;
 
-use dsx_protocol::{Attach, Decoder, Hello, Kind, Request, body, encode};
 use dsx_tests::DEADLINE;
 use dsx_tests::dsx::Dsx;
 use dsx_tests::home::Home;
 use dsx_tests::pty::{Pty, PtyCommand, Seen, Terminal};
 use nix::sys::signal::{Signal, kill};
-use nix::sys::stat::Mode;
-use nix::unistd::{Pid, mkfifo};
+use nix::unistd::Pid;
 
-use crate::job::{create, dsx};
+use crate::job::{answer, create, dsx, with_each_claude};
 
 /// What ends every mode that a session may have set; a part of what is written on leaving.
 const RESETS: [&[u8]; 9] = [
@@ -32,21 +25,21 @@ const RESETS: [&[u8]; 9] = [
 ];
 
 /// A session that runs a script of the shell.
-fn session(dsx: &Dsx<'_>, script: &str) -> String {
+pub fn session(dsx: &Dsx<'_>, script: &str) -> String {
     create(dsx, &["--", "sh", "-c", script])
 }
 
 /// `dsx attach`, as a command for a terminal that answers what it is asked.
-fn attach(dsx: &Dsx<'_>, args: &[&str]) -> PtyCommand {
+pub fn attach(dsx: &Dsx<'_>, args: &[&str]) -> PtyCommand {
     let args = ["attach"].iter().chain(args);
     PtyCommand { terminal: Terminal::Plain, ..PtyCommand::new(dsx.home(), dsx.program(), args) }
 }
 
-fn watch(dsx: &Dsx<'_>, args: &[&str]) -> Pty {
+pub fn watch(dsx: &Dsx<'_>, args: &[&str]) -> Pty {
     attach(dsx, args).spawn()
 }
 
-fn shown(pty: &Pty, text: &str) {
+pub fn shown(pty: &Pty, text: &str) {
     pty.wait_screen(DEADLINE, text);
 }
 
@@ -55,7 +48,7 @@ fn shown_times(pty: &Pty, text: &str, times: usize) {
     pty.wait(DEADLINE, |seen| (seen.screen().matches(text).count() >= times).then_some(()));
 }
 
-fn supervisor_pid(dsx: &Dsx<'_>) -> i32 {
+pub fn supervisor_pid(dsx: &Dsx<'_>) -> i32 {
     let status = dsx.json(["supervisor", "status"]);
     i32::try_from(status["pid"].as_i64().unwrap()).unwrap()
 }
@@ -163,6 +156,7 @@ fn assert_given_back(pty: &Pty, code: u8) {
         assert!(before.starts_with(last), "before:\n{before}\nafter:\n{last}");
         assert!(last.contains(" icanon") && last.contains(" echo "));
         is_reset(seen, last.len()).expect("the terminal was reset");
+        let _ = seen.find(b"\x1b]111\x1b\\", last.len()).expect("the background was reset");
     });
 }
 
@@ -170,7 +164,7 @@ fn assert_given_back(pty: &Pty, code: u8) {
 fn the_terminal_is_given_back_as_it_was() {
     let home = Home::new();
     let dsx = dsx(&home);
-    let modes = r"printf '\033[?1049h\033[?1000h\033[>5u\033[?25lready'; exec cat";
+    let modes = r"printf '\033[?1049h\033[?1000h\033[>5u\033[?25l\033]11;#102030\007ready'; exec cat";
     let id = session(&dsx, modes);
     let pty = between_stty(&dsx, &id);
     shown(&pty, "ready");
@@ -272,6 +266,11 @@ fn a_killed_supervisor_does_not_end_it() {
         shown_times(&pty, &word, 2);
         assert_ne!(supervisor_pid(&dsx), pid);
     }
+    let before = pty.look(|seen| seen.bytes.len());
+    dsx.run(["supervisor", "restart"]).expect_code(0);
+    let _ = pty.wait_bytes(DEADLINE, b"\x1b[?2026h", before);
+    pty.write("restarted\r");
+    shown_times(&pty, "restarted", 2);
     shown(&pty, "ready\nround-1\nround-1\nround-2");
     pty.write("\x1c");
     assert_eq!(pty.wait_exit(DEADLINE), 0);
@@ -351,165 +350,37 @@ fn interrupts_are_the_programs() {
     shown(&pty, "interrupted");
 }
 
-/// A viewer that speaks to the supervisor itself, and reads when it is told to.
-struct Raw {
-    stream: UnixStream,
-    decoder: Decoder,
-    /// Bytes of output that came.
-    read: u64,
-}
-
-impl Raw {
-    /// Attached, but nothing is read yet.
-    fn attach(dsx: &Dsx<'_>, id: &str) -> Self {
-        let status = dsx.json(["supervisor", "status"]);
-        let mut stream = UnixStream::connect(status["socket"].as_str().unwrap()).unwrap();
-        stream.set_read_timeout(Some(FLOOD_DEADLINE)).unwrap();
-        let attach = Attach { session: id.to_owned(), read_only: false, cols: 120, rows: 40 };
-        for (kind, channel, bytes) in
-            [(Kind::Hello, 0, body(&Hello::ours())), (Kind::Request, 1, body(&Request::Attach(attach)))]
-        {
-            stream.write_all(&encode(kind, channel, &bytes.unwrap()).unwrap()).unwrap();
-        }
-        Self { stream, decoder: Decoder::new(), read: 0 }
-    }
-
-    fn type_bytes(&mut self, bytes: &[u8]) {
-        self.stream.write_all(&encode(Kind::Input, 1, bytes).unwrap()).unwrap();
-    }
-
-    /// Reads output until the screen shows `text`.
-    fn read_until(&mut self, text: &str) {
-        let cells = |n| std::num::NonZero::new(n).unwrap();
-        let mut screen = vt100::Parser::new(cells(40), cells(120), 0);
-        let mut buffer = vec![0; 64 * 1024];
-        while !screen.screen().contents().contains(text) {
-            let read = self.stream.read(&mut buffer).expect("more output in time");
-            assert!(read > 0, "the connection ended; the screen:\n{}", screen.screen().contents());
-            self.decoder.push(&buffer[..read]);
-            while let Some(frame) = self.decoder.next_frame().unwrap() {
-                if frame.kind == Kind::Output {
-                    self.read += frame.body.len() as u64;
-                    screen.process(&frame.body);
-                }
-            }
-        }
-    }
-
-    /// Reads on a thread of its own; tells when the screen shows `text`.
-    fn reading_until(mut self, text: &'static str) -> Receiver<Self> {
-        let (done, told) = sync_channel(1);
-        thread::spawn(move || {
-            self.read_until(text);
-            let _ = done.send(self);
-        });
-        told
-    }
-}
-
-/// A flood goes through an unoptimised supervisor in these tests.
-const FLOOD_DEADLINE: Duration = Duration::from_secs(300);
-const FLOOD: u64 = 120_000_000;
-/// What the supervisor may grow by, whatever waits for viewers.
-const GROWTH: u64 = 64 * 1024 * 1024;
-
-/// The most memory that a process has ever had, in bytes.
-fn peak_memory(pid: i32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find(|l| l.starts_with("VmHWM:")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
-}
-
 #[test]
-fn a_viewer_that_reads_nothing_slows_nobody_and_costs_no_memory() {
+fn a_session_that_ends_without_a_supervisor_is_told() {
     let home = Home::new();
     let dsx = dsx(&home);
-    let script = format!(
-        "echo ready; read go; yes '0123456789 abcdefghij' | head -c {FLOOD}; echo; echo all over; cat"
-    );
-    let id = session(&dsx, &script);
-    let stuck = Raw::attach(&dsx, &id);
-    let mut reads = Raw::attach(&dsx, &id);
-    reads.read_until("ready");
-    let pid = supervisor_pid(&dsx);
-    let before = peak_memory(pid);
-    reads.type_bytes(b"go\r");
-    let reads =
-        reads.reading_until("all over").recv_timeout(FLOOD_DEADLINE).expect("the other viewer got it all");
-    let grown = peak_memory(pid).saturating_sub(before);
-    assert!(grown < GROWTH, "the supervisor grew by {grown} bytes");
-    // It goes on where the program is now, and not where it stopped reading.
-    let stuck = stuck.reading_until("all over").recv_timeout(DEADLINE).expect("the current screen");
-    assert!(stuck.read < 8 * 1024 * 1024, "{} of {} bytes", stuck.read, reads.read);
-    // And from there on it misses nothing.
-    let mut both = [stuck, reads];
-    both[0].type_bytes(b"and now\r");
-    for mut viewer in both {
-        viewer.read_until("and now");
-    }
-}
-
-#[test]
-fn a_terminal_that_takes_nothing_can_still_be_left() {
-    let home = Home::new();
-    let dsx = dsx(&home);
-    let id = session(&dsx, "echo ready; read go; yes; cat");
+    let id = session(&dsx, "echo ready $$; exec cat");
     let pty = watch(&dsx, &[&id]);
     shown(&pty, "ready");
-    // The harness reads; stopping the client is a terminal that shows nothing.
-    pty.write("go\r");
-    let _ = pty.wait_bytes(DEADLINE, b"y\r\ny\r\n", 0);
-    pty.write("\x1c");
+    let program = dsx.json(["list"])[0]["pid"].as_i64().unwrap();
+    let supervisor = supervisor_pid(&dsx);
+    // Stopped, it cannot tell; killed after, it never will.
+    kill(Pid::from_raw(supervisor), Signal::SIGSTOP).unwrap();
+    kill(Pid::from_raw(i32::try_from(program).unwrap()), Signal::SIGKILL).unwrap();
+    kill(Pid::from_raw(supervisor), Signal::SIGKILL).unwrap();
+    pty.wait(DEADLINE, |seen| seen.find(format!("[{id} ended, exit code 137]").as_bytes(), 0));
     assert_eq!(pty.wait_exit(DEADLINE), 0);
-    pty.wait(DEADLINE, |seen| seen.find(b"[detached from", 0));
-}
-
-/// As many bytes, none of them special to a terminal in whatever mode.
-fn text(size: usize) -> Vec<u8> {
-    (0_u64..).flat_map(|n| format!("{n:07} ").into_bytes()).take(size).collect()
-}
-
-/// What `cksum` says of bytes.
-fn cksum(bytes: &[u8]) -> String {
-    let home = Home::new();
-    let shell = Dsx::new(&home, "/bin/sh");
-    shell.call(["-c", "cksum"]).stdin(bytes).run().expect_code(0).line().to_owned()
-}
-
-const PASTE: usize = 1024 * 1024;
-
-#[test]
-fn a_large_paste_arrives_whole() {
-    let home = Home::new();
-    let dsx = dsx(&home);
-    let script = format!("stty raw -echo; echo ready; head -c {PASTE} | cksum; cat");
-    let id = session(&dsx, &script);
-    let pty = watch(&dsx, &[&id]);
-    shown(&pty, "ready");
-    let text = text(PASTE);
-    pty.write(&text);
-    shown(&pty, &cksum(&text));
 }
 
 #[test]
-fn a_paste_waits_for_a_program_that_does_not_read_yet() {
-    let home = Home::new();
-    let dsx = dsx(&home);
-    let gate = home.project().join("gate");
-    mkfifo(&gate, Mode::S_IRWXU).unwrap();
-    // Twice the room that typed bytes have in the supervisor.
-    let size = 3 * PASTE;
-    let script = format!("stty raw -echo; echo ready; read go < gate; head -c {size} | cksum; cat");
-    let id = session(&dsx, &script);
-    let (pty, other) = (watch(&dsx, &[&id]), watch(&dsx, &[&id]));
-    shown(&pty, "ready");
-    shown(&other, "ready");
-    let text = text(size);
-    pty.write(&text);
-    // Whoever typed it may leave; it was typed all the same, as far as the supervisor has it.
-    assert_eq!(dsx.run(["status", &id]).code, 0);
-    std::fs::write(&gate, "go\n").unwrap();
-    let sum = cksum(&text);
-    shown(&pty, &sum);
-    shown(&other, &sum);
+fn a_real_claude_can_be_talked_to() {
+    with_each_claude("a_real_claude_can_be_talked_to", |dsx, _| {
+        let id = create(dsx, &[]);
+        let pty = watch(dsx, &[&id]);
+        shown(&pty, "❯");
+        pty.write("say typed by hand\r");
+        shown(&pty, "● typed by hand");
+        assert_eq!(answer(dsx, &id, "say sent by command"), "sent by command");
+        shown(&pty, "● sent by command");
+        let before = pty.look(|seen| seen.bytes.len());
+        pty.write("\x1b[92;5u");
+        assert_eq!(pty.wait_exit(DEADLINE), 0);
+        pty.wait(DEADLINE, |seen| is_reset(seen, before));
+        assert_eq!(dsx.run(["status", &id]).expect_code(0).line(), "idle");
+    });
 }

@@ -42,6 +42,9 @@ fn a_repl_answers_from_its_very_start() {
     let id = create(&dsx, &["--", "python3", "-q"]);
     assert_eq!(answer(&dsx, &id, "print(6 * 7)"), "42");
     assert_eq!(answer(&dsx, &id, "'x' * 3"), "'xxx'");
+    // It computes: its silence is no end.
+    let compute = "import time; t = time.monotonic()\nwhile time.monotonic() < t + 2: pass\n\nprint('done')";
+    assert!(answer(&dsx, &id, compute).ends_with("done"));
 }
 
 #[test]

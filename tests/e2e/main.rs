@@ -27,4 +27,5 @@ mod plumbing;
 mod runner;
 mod traps_ending;
 mod traps_sending;
+mod viewers;
 mod wait;

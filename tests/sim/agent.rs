@@ -11,6 +11,8 @@ use crate::world::{Ev, Step, World};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum By {
     Dsx(TurnId),
+    /// A key of dsx's that is no turn.
+    Press,
     Human,
     /// The agent itself: background work reports back.
     Agent,
@@ -45,7 +47,7 @@ pub struct Job {
     pub ended_at: u64,
     stops: u32,
     /// The hooks of its stop run.
-    stopping: bool,
+    pub stopping: bool,
 }
 
 impl Job {
@@ -72,6 +74,7 @@ pub enum AgentEv {
     Goes(usize, u32),
     Answered(usize, u32),
     Stopped(usize, u32, u32),
+    Failed(usize, u32),
     /// The sub-agents of a job report back.
     Back(usize),
     ShellEnds,
@@ -91,6 +94,10 @@ pub struct Agent {
     pub held: Vec<usize>,
     /// The jobs for which sub-agents work.
     pub pending: Vec<usize>,
+    /// Those whose sub-agents wait for a question to be answered.
+    deferred: Vec<usize>,
+    /// It works on a report of background work.
+    reports: bool,
     pub shells: u32,
     /// A start-up dialog and the option that is highlighted.
     pub dialog: Option<usize>,
@@ -102,6 +109,8 @@ pub struct Agent {
     pub epoch: u32,
     pub own_foreground: bool,
     pub humans: u32,
+    /// A person's message has waited behind a job: which of its turns is whose is not told by anybody.
+    pub typed_ahead: bool,
 }
 
 impl Default for Agent {
@@ -115,6 +124,8 @@ impl Default for Agent {
             waiting: Vec::new(),
             held: Vec::new(),
             pending: Vec::new(),
+            deferred: Vec::new(),
+            reports: false,
             shells: 0,
             dialog: None,
             output: 0,
@@ -124,6 +135,7 @@ impl Default for Agent {
             epoch: 0,
             own_foreground: true,
             humans: 0,
+            typed_ahead: false,
         }
     }
 }
@@ -154,7 +166,8 @@ impl World {
             AgentEv::ShellEnds => self.shell_ends(),
             AgentEv::Prints(job) => self.program_prints(job),
             AgentEv::Stopped(job, agents, epoch) if self.agent.epoch == epoch => self.stopped(job, agents),
-            AgentEv::Goes(..) | AgentEv::Answered(..) | AgentEv::Stopped(..) => {}
+            AgentEv::Failed(job, epoch) if self.agent.epoch == epoch => self.failed(job),
+            AgentEv::Goes(..) | AgentEv::Answered(..) | AgentEv::Stopped(..) | AgentEv::Failed(..) => {}
         }
         Ok(())
     }
@@ -182,12 +195,17 @@ impl World {
         }
         let text = String::from_utf8_lossy(bytes).into_owned();
         match text.as_str() {
-            "\r" => return self.enter(),
+            "\r" => return self.enter(by),
             "\x1b" => self.escape(),
             "\x03" if self.agent.inbox.is_empty() => self.escape(),
-            "\x15" | "\x1b[201~\x15" => self.set_inbox(String::new(), Vec::new()),
+            "\x1b[201~\x15" => self.set_inbox(String::new(), Vec::new()),
+            "\x15" => self.kill_line(),
             "\x1b[201~" => {}
             "\x03" => self.set_inbox(String::new(), Vec::new()),
+            _ if text.len() > 1 && text.ends_with('\r') => {
+                self.agent_reads(text.trim_end_matches('\r').as_bytes(), by)?;
+                return self.enter(by);
+            }
             _ if matches!(self.agent.state, State::Asking(_)) => {}
             _ => {
                 let pasted = text.replace("\x1b[200~", "").replace("\x1b[201~", "");
@@ -223,7 +241,16 @@ impl World {
         self.print();
     }
 
-    fn enter(&mut self) -> Step {
+    /// Kills the last line, or the empty one that the kill before left.
+    fn kill_line(&mut self) {
+        let text = self.agent.inbox.trim_end_matches('\n');
+        let kept = text.rfind('\n').map_or(0, |at| at + 1);
+        let text = text[..kept].to_owned();
+        let by = if text.is_empty() { Vec::new() } else { self.agent.inbox_by.clone() };
+        self.set_inbox(text, by);
+    }
+
+    fn enter(&mut self, presses: By) -> Step {
         if let State::Asking(job) = self.agent.state {
             // Enter is the highlighted Yes, whatever was meant.
             self.count.approved += 1;
@@ -235,6 +262,9 @@ impl World {
         if text.is_empty() {
             return Ok(());
         }
+        // A person may send off what dsx left in the box together with words of his own.
+        let own = presses == By::Human && by.contains(&By::Human);
+        let by = if own { vec![By::Human] } else { by };
         let dsx = by.iter().find(|b| matches!(b, By::Dsx(_))).copied();
         if let Some(By::Dsx(turn)) = dsx {
             if by.len() > 1 || self.typed_text(turn) != Some(text.as_str()) {
@@ -277,6 +307,7 @@ impl World {
                 let prompt = Some(self.agent.jobs[job].prompt.clone());
                 self.say(Src::Hook, Evidence::Submitted { text, prompt, origin_agent: false });
                 self.agent.waiting.push(message);
+                self.agent.typed_ahead |= by == By::Human;
             }
             _ => self.begin(vec![message]),
         }
@@ -428,9 +459,16 @@ impl World {
         self.agent.jobs[job].answer = None;
         let prompt = Some(self.agent.jobs[job].prompt.clone());
         let failed = |prompt| Evidence::Failed { error: format!("error of job {job}"), text: None, prompt };
-        self.say(Src::Hook, failed(prompt));
+        let heard = self.say(Src::Hook, failed(prompt));
         self.say(Src::Transcript, failed(None));
         self.over(job, End::Failed);
+        self.agent.jobs[job].stopping = true;
+        let epoch = self.agent.epoch;
+        self.plan_at(heard, Ev::Agent(AgentEv::Failed(job, epoch)));
+    }
+
+    /// The hooks of its failure have returned.
+    fn failed(&mut self, job: usize) {
         self.rests(Rest::Error(Some(format!("error of job {job}"))));
     }
 
@@ -468,6 +506,12 @@ impl World {
 
     fn over(&mut self, job: usize, end: End) {
         let now = self.now;
+        if self.agent.reports && end != End::Done {
+            self.agent.reports = false;
+            for held in std::mem::take(&mut self.agent.held) {
+                self.over(held, end);
+            }
+        }
         self.agent.held.retain(|held| *held != job);
         let ended = &mut self.agent.jobs[job];
         ended.end = Some(end);
@@ -478,6 +522,7 @@ impl World {
     fn rests(&mut self, rest: Rest) {
         note!(self, "agent: rests, {rest:?}");
         self.set_state(State::Idle);
+        self.agent.reports = false;
         let background = self.agent.shells > 0 || !self.agent.pending.is_empty();
         if !background {
             self.say(Src::Osc, Evidence::Rest(rest));
@@ -485,6 +530,9 @@ impl World {
         let follows = self.plan.file_follows && !self.agent.pending.is_empty();
         if !follows {
             self.say(Src::File, Evidence::Rest(Rest::Idle));
+        }
+        for job in std::mem::take(&mut self.agent.deferred) {
+            self.plan_in(100, Ev::Agent(AgentEv::Back(job)));
         }
         if !self.agent.waiting.is_empty() {
             let waiting = self.agent.waiting.clone();
@@ -494,6 +542,7 @@ impl World {
 
     fn sub_agents_back(&mut self, job: usize) {
         if matches!(self.agent.state, State::Asking(_)) && !self.plan.attended {
+            self.agent.deferred.push(job);
             return;
         }
         if self.agent.state != State::Idle {
@@ -520,6 +569,11 @@ impl World {
         };
         let prompt = format!("a{job}.{}", self.agent.jobs[job].stops);
         self.agent.jobs[job].prompt.clone_from(&prompt);
+        // It speaks for all that is held open.
+        if !self.agent.held.contains(&job) {
+            self.agent.held.push(job);
+        }
+        self.agent.reports = true;
         self.set_state(State::Working(job));
         let submitted = Evidence::Submitted { text, prompt: Some(prompt), origin_agent: true };
         self.say(Src::Hook, submitted.clone());

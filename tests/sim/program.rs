@@ -12,6 +12,10 @@ impl World {
         let text = String::from_utf8_lossy(bytes).into_owned();
         match text.as_str() {
             "\r" => return self.program_line(),
+            _ if text.len() > 1 && text.ends_with('\r') => {
+                self.program_reads(text.trim_end_matches('\r').as_bytes(), by)?;
+                return self.program_line();
+            }
             "\x15" | "\x1b[201~\x15" => {
                 self.agent.inbox.clear();
                 self.agent.inbox_by.clear();

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use dsx_core::adapter::{Script, Step as Typing};
+use dsx_core::adapter::{Drawn, Script, Step as Typing, drawn};
 use dsx_core::{Durable, Effect, Evidence, Fact, Input, Now, Recovery, Session, Source, Timer};
 use dsx_protocol::TurnId;
 
@@ -16,6 +16,7 @@ use crate::world::{Ev, Step, World};
 pub struct Writing {
     /// `None` for keys that are no turn.
     pub turn: Option<TurnId>,
+    pub by: By,
     pub script: Script,
     pub step: usize,
 }
@@ -89,9 +90,9 @@ impl World {
             Effect::Type { turn, script } => {
                 self.check_type(turn)?;
                 self.shell.cursor = Cursor { turn: Some(turn), submit_begun: false };
-                self.write_out(Writing { turn: Some(turn), script, step: 0 });
+                self.write_out(Writing { turn: Some(turn), by: By::Dsx(turn), script, step: 0 });
             }
-            Effect::Press(script) => self.write_out(Writing { turn: None, script, step: 0 }),
+            Effect::Press(script) => self.write_out(Writing { turn: None, by: By::Press, script, step: 0 }),
             Effect::Look { quiet_ms, fresh } => self.look(quiet_ms, fresh),
             Effect::Foreground => {
                 let after = self.rng.range(0, 3);
@@ -142,18 +143,17 @@ impl World {
 
     pub fn write_keys(&mut self, keys: Vec<u8>) {
         let script = Script { steps: vec![Typing::Write(keys)] };
-        self.write_out(Writing { turn: None, script, step: 0 });
+        self.write_out(Writing { turn: None, by: By::Human, script, step: 0 });
     }
 
     pub fn write_step(&mut self) -> Step {
         let gone = self.agent.state == State::Gone;
         let fault = self.rng.chance(self.plan.ignore / 50);
         let Some(writing) = self.shell.writing.front_mut() else { return Ok(()) };
-        let (turn, at) = (writing.turn, writing.step);
+        let (turn, by, at) = (writing.turn, writing.by, writing.step);
         writing.step += 1;
         let step = writing.script.steps.get(at).cloned();
         let life = self.shell.life;
-        let by = turn.map_or(By::Human, By::Dsx);
         let Some(step) = step else {
             self.shell.writing.pop_front();
             if !self.shell.writing.is_empty() {
@@ -185,7 +185,12 @@ impl World {
             Typing::Write(bytes) => self.pty_write(bytes, by),
             Typing::Pause(ms) => after = ms,
             Typing::Quiet { ms, .. } => after = ms,
-            Typing::Shown { .. } => after = self.rng.range(0, 30),
+            Typing::Shown { text, .. } => {
+                // It is looked for until it is drawn; here, once all that was written has been read.
+                let drawn_at = self.agent.pty_due.max(self.now) + self.rng.range(1, 30);
+                self.plan_at(drawn_at, Ev::Shown(life, text));
+                return Ok(());
+            }
             Typing::Submit(bytes) => {
                 if let Some(turn) = turn {
                     self.plan_in(0, Ev::Feed(life, Input::Submitting { turn }));
@@ -203,6 +208,23 @@ impl World {
             note!(self, "crash while typing");
             self.crash();
         }
+        Ok(())
+    }
+
+    /// The message is drawn: it is submitted, unless something else is in the box as well.
+    pub fn shown(&mut self, text: &str) -> Step {
+        let Some(turn) = self.shell.writing.front().and_then(|w| w.turn) else { return Ok(()) };
+        let life = self.shell.life;
+        if drawn(self.plan.cli, &self.screen(), text) == Drawn::Mixed {
+            note!(self, "{turn} is mixed with something else, and not submitted");
+            self.count.mixed += 1;
+            self.shell.writing.pop_front();
+            self.plan_in(0, Ev::Feed(life, Input::Mixed { turn }));
+            if self.shell.writing.is_empty() {
+                return Ok(());
+            }
+        }
+        self.plan_in(0, Ev::Write(life));
         Ok(())
     }
 

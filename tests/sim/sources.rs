@@ -91,7 +91,7 @@ impl World {
             (Pace::Mixed, _) => 600,
             (Pace::Slow, 0..=9) => 100,
             (Pace::Slow, 10..=18) => 1_000,
-            (Pace::Slow, _) => 3_000,
+            (Pace::Slow, _) => 1_500,
         };
         self.rng.range(0, most)
     }

@@ -35,6 +35,7 @@ pub enum Ev {
     Deliver(Src, usize),
     Exited(u32),
     Write(u32),
+    Shown(u32, String),
     Feed(u32, Input),
     Timer(u32, Timer, u64),
     Look(u32, u64),
@@ -52,6 +53,7 @@ impl Ev {
             Self::Act | Self::Agent(_) | Self::Deliver(..) => None,
             Self::Exited(l)
             | Self::Write(l)
+            | Self::Shown(l, _)
             | Self::Feed(l, _)
             | Self::Timer(l, ..)
             | Self::Look(l, _)
@@ -101,6 +103,8 @@ pub struct Count {
     pub vague: u64,
     /// A message that met an agent already at work.
     pub raced: u64,
+    /// Found mixed with something else before it was submitted, and typed again.
+    pub mixed: u64,
     /// A message that answered a question it was not meant for.
     pub approved: u64,
 }
@@ -116,6 +120,7 @@ impl Count {
             null: self.null + other.null,
             vague: self.vague + other.vague,
             raced: self.raced + other.raced,
+            mixed: self.mixed + other.mixed,
             approved: self.approved + other.approved,
         }
     }
@@ -123,19 +128,10 @@ impl Count {
 
 impl fmt::Display for Count {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} steps, {} turns ({} foreign), {} crashes, {} lost, {} ended without text, {} vaguely, {} raced, {} approved unasked",
-            self.steps,
-            self.turns,
-            self.foreign,
-            self.crashes,
-            self.lost,
-            self.null,
-            self.vague,
-            self.raced,
-            self.approved
-        )
+        let Self { steps, turns, foreign, crashes, lost, null, vague, raced, mixed, approved } = self;
+        write!(f, "{steps} steps, {turns} turns ({foreign} not of dsx), {crashes} crashes, {lost} lost, ")?;
+        write!(f, "{null} ended without text, {vague} vaguely, {raced} met work, {mixed} were mixed and ")?;
+        write!(f, "typed again, {approved} answered a question unasked")
     }
 }
 
@@ -261,6 +257,7 @@ impl World {
             Ev::Deliver(src, index) => self.deliver(src, index)?,
             Ev::Exited(_) => self.tell_exit()?,
             Ev::Write(_) => self.write_step()?,
+            Ev::Shown(_, text) => self.shown(&text)?,
             Ev::Feed(_, input) => self.feed(input).map(|_| ())?,
             Ev::Timer(_, timer, id) => self.timer_due(timer, id)?,
             Ev::Look(_, id) => self.look_due(id)?,
@@ -345,14 +342,17 @@ impl World {
             return self.human_keys(vec![text.into_bytes()]);
         }
         note!(self, "a human types {text:?}");
-        self.human_keys(vec![text.into_bytes(), b"\r".to_vec()])
+        if self.plan.cli == dsx_core::Cli::Claude {
+            self.human_keys(vec![text.into_bytes(), b"\r".to_vec()])
+        } else {
+            self.human_keys(vec![format!("{text}\r").into_bytes()])
+        }
     }
 
     /// Evidence of no consequence, which may come at any time.
     fn stray_evidence(&mut self) -> Step {
-        let evidence = match self.rng.below(3) {
+        let evidence = match self.rng.below(2) {
             0 => Evidence::Composer("draft".into()),
-            1 => Evidence::Quiet { own: false },
             _ => Evidence::Conversation { id: format!("c{}", self.rng.below(3)), transcript: None },
         };
         let at = self.now;

@@ -10,6 +10,7 @@
 //! terminal is slow and while the program reads nothing. A supervisor that dies is followed by its successor:
 //! its repaint takes the place of all that was missed.
 
+mod colours;
 mod keys;
 mod outgoing;
 mod signals;
@@ -19,7 +20,7 @@ use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
-use dsx_protocol::{Attach, ErrorKind, Reply, Request};
+use dsx_protocol::{Attach, ErrorKind, Reply, Request, Wait};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, raise};
@@ -27,10 +28,11 @@ use nix::sys::signal::{Signal, raise};
 use crate::client::{Client, Incoming, gone};
 use crate::failure::Failure;
 
+use colours::Colours;
 pub(crate) use keys::Matcher;
 use outgoing::Outgoing;
 use signals::Signals;
-use terminal::{Terminal, give_back, give_back_before_panics};
+use terminal::{Terminal, give_back, give_back_before_panics, reset_too};
 
 /// Connections in a row that may end before they have shown anything.
 const ATTEMPTS: u32 = 20;
@@ -38,6 +40,9 @@ const ATTEMPTS: u32 = 20;
 const SHOWN: usize = 64 * 1024;
 /// How long what was typed before leaving may take to arrive.
 const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How long the terminal may take to have room for the line that says so.
+const LAST_LINE: Duration = Duration::from_secs(1);
 
 /// Why it was over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,6 +91,7 @@ struct Attached {
     outgoing: Outgoing,
     /// What the terminal has not taken yet.
     shown: Vec<u8>,
+    colours: Colours,
     /// When an unfinished key is no longer waited for.
     due: Option<Instant>,
     /// Connections in a row that ended without having shown anything.
@@ -110,6 +116,7 @@ impl Attached {
             asked: (0, 0),
             outgoing: Outgoing::default(),
             shown: Vec::new(),
+            colours: Colours::default(),
             due: None,
             attempts: 0,
             begun: false,
@@ -127,7 +134,7 @@ impl Attached {
         self.client.socket().set_nonblocking(true).map_err(|e| trouble("the connection", &e))?;
         self.signals.listen().map_err(|e| trouble("a signal handler", &e))?;
         give_back_before_panics();
-        let mut first = self.terminal.borrow().map_err(|e| trouble("the terminal", &e))?;
+        let mut first = self.borrow()?;
         first.append(&mut self.shown);
         self.shown = first;
         if self.size() != self.asked {
@@ -152,6 +159,13 @@ impl Attached {
                 return Ok(end);
             }
         }
+    }
+
+    /// Makes the terminal ours. Returns what it is to be told first.
+    fn borrow(&self) -> Result<Vec<u8>, Failure> {
+        let first = self.terminal.borrow().map_err(|e| trouble("the terminal", &e))?;
+        reset_too(self.colours.resets());
+        Ok(first)
     }
 
     fn ask(&mut self) -> Result<(), Failure> {
@@ -182,6 +196,9 @@ impl Attached {
             Incoming::Lost => self.reconnect()?,
             Incoming::Output(bytes) if channel == self.channel => {
                 self.attempts = 0;
+                if self.colours.feed(&bytes) {
+                    reset_too(self.colours.resets());
+                }
                 self.shown.extend(bytes);
             }
             Incoming::Reply(Reply::Settled(settled)) if channel == self.channel => {
@@ -225,7 +242,10 @@ impl Attached {
     /// Waits for whatever comes first, and takes in what does not come from the socket.
     fn wait(&mut self) -> Result<Option<End>, Failure> {
         let (typed, signalled) = self.poll()?;
-        if signalled && let Some(end) = self.take_signals()? {
+        // A handler may have run after `poll` had looked: the new size goes before what is typed in it.
+        if (signalled || typed)
+            && let Some(end) = self.take_signals()?
+        {
             return Ok(Some(end));
         }
         if typed && let Some(end) = self.take_typed()? {
@@ -284,7 +304,7 @@ impl Attached {
                 }
                 // Whoever had the terminal meanwhile has changed it.
                 Signal::SIGCONT => {
-                    let again = self.terminal.borrow().map_err(|e| trouble("the terminal", &e))?;
+                    let again = self.borrow()?;
                     self.shown.extend(again);
                     self.resized();
                 }
@@ -327,15 +347,27 @@ impl Attached {
                 (format!("[detached from {id}{}]", if lost > 0 { but.as_str() } else { "" }), 0)
             }
             End::Session(Some(code)) => (format!("[{id} ended, exit code {code}]"), 0),
-            End::Session(None) => (format!("[{id} ended]"), 0),
+            End::Session(None) => match exit_code(&mut self.client, &id) {
+                Some(code) => (format!("[{id} ended, exit code {code}]"), 0),
+                None => (format!("[{id} ended]"), 0),
+            },
             // As a shell says it.
             End::Signal(signal) => (String::new(), 128_u8.wrapping_add(signal as u8)),
         };
         if !said.is_empty() {
-            // Nobody may be there to read it.
-            let _ = writeln!(io::stderr().lock(), "{said}");
+            tell(&said);
         }
         code
+    }
+}
+
+/// For people, unless the terminal takes nothing any more: that must not keep us here.
+fn tell(said: &str) {
+    let mut stderr = io::stderr().lock();
+    let timeout = PollTimeout::try_from(LAST_LINE).unwrap_or(PollTimeout::ZERO);
+    if poll(&mut [PollFd::new(stderr.as_fd(), PollFlags::POLLOUT)], timeout).is_ok_and(|ready| ready > 0) {
+        // Nobody may be there to read it.
+        let _ = writeln!(stderr, "{said}");
     }
 }
 
@@ -352,6 +384,17 @@ fn last_words(outgoing: &mut Outgoing, client: &Client) -> usize {
         }
     }
     outgoing.left()
+}
+
+/// The exit code of a session that ended while nobody could tell us.
+fn exit_code(client: &mut Client, id: &str) -> Option<i32> {
+    client.reopen().ok()?;
+    let wait = Wait { session: id.to_owned(), turn: None, until: Some("exited".to_owned()) };
+    match client.call(&Request::Wait(wait)) {
+        Ok(Reply::Settled(settled)) => settled.exit_code,
+        // It is told without one.
+        _ => None,
+    }
 }
 
 fn trouble(what: &str, error: &io::Error) -> Failure {

@@ -34,6 +34,8 @@ static BORROWED: Mutex<Option<Borrowed>> = Mutex::new(None);
 struct Borrowed {
     file: File,
     saved: Termios,
+    /// What is to be reset beside what always is.
+    more: Vec<u8>,
 }
 
 /// The terminal of this process. Dropping it gives it back.
@@ -84,7 +86,7 @@ impl Terminal {
         raw.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
         let again = borrowed().is_some();
         if !again {
-            *borrowed() = Some(Borrowed { file: self.file.try_clone()?, saved });
+            *borrowed() = Some(Borrowed { file: self.file.try_clone()?, saved, more: Vec::new() });
         }
         // What was typed before stays to be read.
         tcsetattr(&self.file, SetArg::TCSANOW, &raw)?;
@@ -126,11 +128,18 @@ impl Drop for Terminal {
     }
 }
 
+/// Resets this too, when the terminal is given back.
+pub(super) fn reset_too(more: Vec<u8>) {
+    if let Some(borrowed) = borrowed().as_mut() {
+        borrowed.more = more;
+    }
+}
+
 /// Undoes what the session and we did to the terminal. Does nothing the second time.
 pub(super) fn give_back() {
-    let Some(Borrowed { file, saved }) = borrowed().take() else { return };
+    let Some(Borrowed { file, saved, more }) = borrowed().take() else { return };
     // The message that follows stands below whatever the session has drawn.
-    let bytes = [&screen::Terminal::reset_bytes(), POP_TITLE, b"\x1b[9999;1H\r\n"].concat();
+    let bytes = [&screen::Terminal::reset_bytes(), more.as_slice(), POP_TITLE, b"\x1b[9999;1H\r\n"].concat();
     write_in_time(&file, &bytes);
     // Answers, mouse reports and keys that were meant for the session are not the shell's.
     let _ = tcflush(&file, FlushArg::TCIFLUSH);

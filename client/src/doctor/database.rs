@@ -45,7 +45,7 @@ fn judge(path: &Path, found: Looked, mode: Option<u32>) -> Check {
             Check::problem(NAME, format!("{shown} is damaged: {why}"), advice)
         }
         Looked::Unreadable(why) => {
-            let advice = format!("check its mode and its file system ('ls -l {}')", quoted(path));
+            let advice = format!("check its mode and its file system (ls -l {})", quoted(path));
             Check::problem(NAME, format!("{shown} cannot be read: {why}"), advice)
         }
     }

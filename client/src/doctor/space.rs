@@ -47,12 +47,12 @@ fn judge(at: &Path, found: Result<Left, Errno>) -> Check {
             return Check::problem(name, format!("the space at {shown} is not known: {errno}"), advice);
         }
     };
-    let advice = format!("free some ('df -h {}'; 'dsx kill' ends sessions and their logs)", quoted(at));
+    let advice = format!("free some (df -h {}; 'dsx kill' ends sessions and their logs)", quoted(at));
     let room = format!("{} free at {shown}", readable(left.bytes));
     match left.files {
         Some(files) if files < FEW_FILES => {
             let found = format!("{room}, but only {files} more files can be made");
-            let advice = format!("remove files ('df -i {}')", quoted(at));
+            let advice = format!("remove files (df -i {})", quoted(at));
             if files < 20 { Check::problem(name, found, advice) } else { Check::warning(name, found, advice) }
         }
         _ if left.bytes < PROBLEM => Check::problem(name, room, advice),
@@ -85,11 +85,11 @@ fn judge_write(at: &Path, is_there: bool, tried: io::Result<()>) -> Check {
         Err(error) => error,
     };
     let advice = match error.raw_os_error().map(Errno::from_raw) {
-        Some(Errno::ENOSPC) => format!("the file system is full: free some space ('df -h {}')", quoted(at)),
+        Some(Errno::ENOSPC) => format!("the file system is full: free some space (df -h {})", quoted(at)),
         Some(Errno::EDQUOT) => "your quota is used up: remove files of yours ('quota')".to_owned(),
         Some(Errno::EFBIG) => "a limit on file sizes is in the way: 'ulimit -f unlimited'".to_owned(),
         Some(Errno::EROFS) => "it is mounted read-only: set DSX_HOME to another place".to_owned(),
-        _ => format!("check who owns it ('ls -ld {}'), or set DSX_HOME to another place", quoted(at)),
+        _ => format!("check who owns it (ls -ld {}), or set DSX_HOME to another place", quoted(at)),
     };
     Check::problem(name, format!("a trial file in {shown} cannot be written: {error}"), advice)
 }

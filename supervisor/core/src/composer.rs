@@ -39,7 +39,7 @@ impl Composer {
     pub(crate) fn restored(durable: &Durable) -> Self {
         match durable.spec.cli {
             _ if durable.box_doubtful => Self::Doubtful { tries: 0 },
-            Cli::Claude if durable.ready => Self::Touched,
+            Cli::Claude if durable.pid.is_some() => Self::Touched,
             Cli::Claude | Cli::Demo | Cli::Command => Self::Clean,
         }
     }
@@ -50,6 +50,7 @@ impl Session {
     pub(crate) fn keys(&mut self) {
         if self.durable.spec.cli == Cli::Claude {
             self.live.composer = Composer::Touched;
+            self.live.overlooked = self.live.reading;
             self.live.reading = false;
         }
     }
@@ -97,10 +98,14 @@ impl Session {
 
     fn read_composer(&mut self, fresh: bool, out: &mut Vec<Effect>) {
         self.live.reading = true;
+        self.live.overlooked = false;
         out.push(Effect::Look { quiet_ms: QUIET_MS, fresh });
     }
 
     pub(crate) fn composer_seen(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
+        if std::mem::take(&mut self.live.overlooked) {
+            return;
+        }
         let text = adapter::read_composer(self.durable.spec.cli, screen);
         match (self.live.composer, text) {
             (Composer::Clean, _) => {}

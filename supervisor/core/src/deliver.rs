@@ -10,7 +10,7 @@ use crate::composer::Composer;
 use crate::durable::{Origin, TurnState};
 use crate::evidence::Source;
 use crate::fact::{Fact, Outcome, Reported};
-use crate::heard::Taken;
+use crate::heard::{Taken, is_of};
 use crate::input::{Effect, Now, Recovery, RequestId, ScreenText, SendRequest, Timer};
 use crate::session::{Said, Session};
 use crate::spec::Cli;
@@ -62,6 +62,7 @@ impl Session {
             command: send.command,
             prompt: None,
             behind: None,
+            as_of: 0,
         };
         self.fact(now, fact, out);
         if self.may_begin(turn) {
@@ -247,9 +248,9 @@ impl Session {
         out: &mut Vec<Effect>,
     ) {
         // An id that is another's: it was put behind the work that was under way, or became part of it.
-        let another = prompt.as_ref().is_some_and(|p| {
-            self.live.progress.ahead.as_ref() == Some(&prompt) || self.is_of_another(turn, p)
-        });
+        let ahead = self.durable.turn(turn).and_then(|t| t.ahead.clone());
+        let another =
+            prompt.as_ref().is_some_and(|p| ahead.as_ref() == Some(&prompt) || self.is_of_another(turn, p));
         let (prompt, behind) = if another { (None, prompt) } else { (prompt, None) };
         let fact = Fact::Confirmed { turn, evidence: evidence.to_owned(), prompt, behind, as_of };
         self.fact(now, fact, out);
@@ -272,8 +273,10 @@ impl Session {
         let p = &mut self.live.progress;
         if !adapter::holds(&taken.text, sent.as_typed()) {
             let known = taken.prompt.as_ref().is_some_and(|p| self.is_of_another(turn, p));
-            if !known && self.turn_of(&taken).is_none() {
-                self.live.progress.ahead = Some(taken.prompt);
+            // Said again of a turn that is over, it explains nothing that the agent does now.
+            let over = self.turn_of(&taken).and_then(|id| self.durable.turn(id));
+            if !known && !over.is_some_and(|t| is_of(t, &taken.text)) {
+                self.fact(now, Fact::Ahead { turn, prompt: taken.prompt }, out);
                 self.note(
                     Source::Dsx,
                     now.ms,
@@ -309,10 +312,9 @@ impl Session {
         let p = &self.live.progress;
         p.turn == Some(turn)
             && p.typed
-            && !(p.osc_began || p.file_began || p.asked_interrupt)
-            && p.ahead.is_none()
+            && !(p.osc_began || p.file_began || p.asked_interrupt.is_some())
             && self.live.composer == Composer::Clean
-            && self.durable.turn(turn).is_some_and(|t| t.state == TurnState::Delivering)
+            && self.durable.turn(turn).is_some_and(|t| t.state == TurnState::Delivering && t.ahead.is_none())
     }
 
     /// The box was looked at while a typed message is unconfirmed.
@@ -330,23 +332,24 @@ impl Session {
 
     /// The agent went to work, or is free again: what it works on should be told at once.
     pub(crate) fn expect_soon(&mut self, out: &mut Vec<Effect>) {
-        let delivering = self.durable.running().filter(|t| t.state == TurnState::Delivering).map(|t| t.id);
+        let Some(turn) = self.durable.running().filter(|t| t.state == TurnState::Delivering) else { return };
         // Where words are heard, they are waited for: work alone may be on something else.
-        let soon = !self.durable.words || self.live.progress.ahead.is_some();
-        if let (Some(turn), true, true) = (delivering, soon, self.live.progress.typed) {
-            out.push(Effect::Arm { timer: Timer::Confirm(turn), after_ms: CONFIRM_BUSY_MS });
+        let soon = !self.durable.words || turn.ahead.is_some();
+        if soon && self.live.progress.typed {
+            out.push(Effect::Arm { timer: Timer::Confirm(turn.id), after_ms: CONFIRM_BUSY_MS });
         }
     }
 
     pub(crate) fn confirm_expired(&mut self, now: Now, turn: TurnId, out: &mut Vec<Effect>) {
-        let delivering = self.durable.turn(turn).is_some_and(|t| t.state == TurnState::Delivering);
+        let delivering = self.durable.turn(turn).filter(|t| t.state == TurnState::Delivering);
         let p = &self.live.progress;
-        if !delivering || p.turn != Some(turn) {
-            return;
-        }
-        match (&p.ahead, p.osc_began) {
+        let Some(known) = delivering.filter(|_| p.turn == Some(turn)) else { return };
+        match (&known.ahead, p.osc_began) {
             // It may wait in the agent's own queue until that work is done, whose end is then heard.
-            (Some(_), _) if self.agent_is_busy() => {}
+            (Some(_), _) if self.agent_is_busy() && !self.live.shells_linger => {}
+            (None, _) if self.durable.words && self.agent_is_busy() && !self.live.shells_linger => {
+                self.fact(now, Fact::Ahead { turn, prompt: None }, out);
+            }
             (None, true) if !self.durable.words => {
                 self.confirm(now, turn, Source::Osc7501.name(), None, 0, out)
             }
@@ -385,7 +388,10 @@ impl Session {
 
     pub(crate) fn output(&mut self, out: &mut Vec<Effect>) {
         if let (Some(turn), true) = (self.live.progress.turn, self.live.progress.typed) {
-            self.live.progress.quiet_own = false;
+            let p = &mut self.live.progress;
+            p.quiet_own = false;
+            // What was asked for, or came, lacks what is printed now.
+            (p.capturing, p.captured) = (false, None);
             out.push(Effect::Arm { timer: Timer::Quiet(turn), after_ms: QUIET_MS });
         }
     }
@@ -395,7 +401,7 @@ impl Session {
         out.push(Effect::Foreground);
     }
 
-    pub(crate) fn interrupt(&mut self, request: RequestId, out: &mut Vec<Effect>) {
+    pub(crate) fn interrupt(&mut self, now: Now, request: RequestId, out: &mut Vec<Effect>) {
         let id = &self.durable.spec.id;
         let Some(turn) = self.durable.running().map(|t| t.id) else {
             let error = match self.durable.exit {
@@ -406,7 +412,7 @@ impl Session {
             out.push(Effect::Done { request, result: Err(error) });
             return;
         };
-        self.live.progress.asked_interrupt = true;
+        self.live.progress.asked_interrupt = Some(now.ms);
         out.push(Effect::Press(adapter::interrupt(self.durable.spec.cli)));
         if self.durable.spec.cli == Cli::Command {
             out.push(Effect::Done { request, result: Ok(()) });

@@ -57,6 +57,8 @@ pub struct Turn {
     pub prompts: Vec<String>,
     /// The agent's own id for work that was under way when it took the message.
     pub behind: Option<String>,
+    /// While it was being handed over the agent took something else, under this id of its own.
+    pub ahead: Option<Option<String>>,
     /// When the agent took it, by its own evidence.
     pub taken_at: u64,
     /// How it ended, as the agent told it so far.
@@ -107,6 +109,8 @@ pub struct Durable {
     pub osc: Option<(Reported, u64)>,
     /// When it last began to say `working`.
     pub osc_worked_at: u64,
+    /// When it last ceased to say that the agent works or asks.
+    pub osc_rested_at: u64,
     /// Some source tells in words what the agent took.
     pub words: bool,
     /// The last turn left shells running.
@@ -138,6 +142,7 @@ impl Durable {
             closed_as_of: 0,
             osc: None,
             osc_worked_at: 0,
+            osc_rested_at: 0,
             words: false,
             shells: false,
             box_doubtful: false,
@@ -216,15 +221,19 @@ impl Durable {
                 self.transcript.clone_from(transcript);
             }
             Fact::Reported { said } => {
-                self.osc = Some((said.clone(), at));
-                if *said == Reported::Working {
-                    self.osc_worked_at = at;
+                let rested = matches!(self.osc, Some((Reported::Resting(_), _)) | None);
+                match said {
+                    Reported::Working => self.osc_worked_at = at,
+                    Reported::Resting(_) if !rested => self.osc_rested_at = at,
+                    Reported::Resting(_) | Reported::Blocked => {}
                 }
+                self.osc = Some((said.clone(), at));
             }
             Fact::Exited(exit) => self.exit = Some(*exit),
             Fact::Delivering { .. }
             | Fact::Withdrawn { .. }
             | Fact::Confirmed { .. }
+            | Fact::Ahead { .. }
             | Fact::Known { .. }
             | Fact::Told { .. }
             | Fact::Ended { .. } => self.apply_to_turn(at, fact),
@@ -255,13 +264,21 @@ impl Durable {
                     t.behind.clone_from(behind);
                 });
             }
-            Fact::Known { turn, prompt, goes_on, as_of } => self.change(*turn, |t| {
-                t.know(prompt.as_ref());
-                if *goes_on {
-                    t.told = None;
-                    t.told_at = *as_of;
-                }
-            }),
+            Fact::Ahead { turn, prompt } => {
+                self.words = true;
+                self.change(*turn, |t| t.ahead = Some(prompt.clone()));
+            }
+            Fact::Known { turn, prompt, goes_on, as_of } => {
+                self.words |= *as_of > 0;
+                self.change(*turn, |t| {
+                    t.know(prompt.as_ref());
+                    t.taken_at = t.taken_at.max(*as_of);
+                    if *goes_on {
+                        t.told = None;
+                        t.told_at = *as_of;
+                    }
+                });
+            }
             Fact::Told { turn, how, as_of } => {
                 self.closed_as_of = self.closed_as_of.max(*as_of);
                 self.change(*turn, |t| {
@@ -270,10 +287,8 @@ impl Durable {
                 });
             }
             Fact::Ended { turn, outcome, text, error, shells } => {
-                // Nothing shows whether the agent took a command of its own, or what it opened for it.
-                let left = |t: &Turn| t.command || matches!(outcome, Outcome::Interrupted | Outcome::Lost);
                 let typed = self.turn(*turn).filter(|t| t.state != TurnState::Queued);
-                self.box_doubtful |= typed.is_some_and(left);
+                self.box_doubtful |= typed.is_some_and(|t| self.leaves_doubt(t, *outcome));
                 self.shells = *shells;
                 self.change(*turn, |t| {
                     t.state = TurnState::Over(*outcome);
@@ -289,9 +304,21 @@ impl Durable {
         }
     }
 
+    /// Whether the input box may hold something after a turn that was typed. Where nothing told how it ended,
+    /// it may have been interrupted, or not been taken at all.
+    fn leaves_doubt(&self, turn: &Turn, outcome: Outcome) -> bool {
+        match self.spec.cli {
+            Cli::Command => outcome == Outcome::Lost,
+            Cli::Claude | Cli::Demo => turn.command || turn.told.is_none() || outcome != Outcome::Ended,
+        }
+    }
+
     fn queue(&mut self, at: u64, fact: &Fact) {
-        let Fact::Queued { turn, text, origin, typed, command, prompt, behind, .. } = fact else { return };
+        let Fact::Queued { turn, text, origin, typed, command, prompt, behind, as_of, .. } = fact else {
+            return;
+        };
         let foreign = *origin != Origin::Send;
+        self.words |= *as_of > 0;
         self.next_turn = self.next_turn.max(turn.0 + 1);
         let mut turn = Turn {
             id: *turn,
@@ -309,7 +336,8 @@ impl Durable {
             error: None,
             prompts: Vec::new(),
             behind: behind.clone(),
-            taken_at: 0,
+            ahead: None,
+            taken_at: *as_of,
             told: None,
             told_at: 0,
         };

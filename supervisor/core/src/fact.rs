@@ -106,6 +106,9 @@ pub enum Fact {
         /// The agent's own id for work that was under way, behind which it waits.
         #[serde(default)]
         behind: Option<String>,
+        /// When the agent took it, where the agent has it already.
+        #[serde(default)]
+        as_of: u64,
     },
     /// From here on bytes may have reached the agent.
     Delivering {
@@ -130,6 +133,12 @@ pub enum Fact {
         #[serde(default)]
         as_of: u64,
     },
+    /// While it was being handed over the agent took something else, under this id of its own.
+    Ahead {
+        turn: TurnId,
+        #[serde(default)]
+        prompt: Option<String>,
+    },
     /// The agent's own id became known, or it goes on with the turn under another one.
     Known {
         turn: TurnId,
@@ -138,7 +147,7 @@ pub enum Fact {
         /// A sub-agent reported back: what was told of the turn's end is void.
         #[serde(default)]
         goes_on: bool,
-        /// The time of the evidence.
+        /// When the agent took it, by its own evidence.
         #[serde(default)]
         as_of: u64,
     },

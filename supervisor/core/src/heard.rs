@@ -29,7 +29,7 @@ pub(crate) struct Taken {
 }
 
 /// Whether a message is this turn's. What people typed ahead is one turn of several messages.
-fn is_of(turn: &Turn, text: &str) -> bool {
+pub(crate) fn is_of(turn: &Turn, text: &str) -> bool {
     adapter::holds(text, turn.as_typed())
         || (turn.origin == Origin::Typed && adapter::holds(turn.as_typed(), text))
 }
@@ -93,6 +93,7 @@ impl Session {
             // It may come before dsx knows that its own write is done.
             p.osc_busy = true;
             p.osc_began = true;
+            p.osc_sure = true;
             p.osc_rest = None;
             self.expect_soon(out);
         } else if source == Source::SessionFile && at >= p.since {
@@ -107,15 +108,14 @@ impl Session {
         if waits || self.live.typed_ahead.is_empty() {
             return;
         }
-        let (source, at) = match (&self.live.file, &self.durable.osc) {
-            (Some((Said::Busy, at)), _) => (Source::SessionFile, *at),
-            (None, Some((Reported::Working, at))) if !self.live.shells_linger => (Source::Osc7501, *at),
-            _ => return,
-        };
         // Work that began before that turn's end was its own.
-        if at >= self.live.ahead_since {
+        let since = self.live.ahead_since;
+        let file = matches!(self.live.file, Some((Said::Busy, at)) if at >= since);
+        let osc = matches!(self.durable.osc, Some((Reported::Working, at)) if at >= since);
+        if file || (osc && !self.live.shells_linger) {
             let text = std::mem::take(&mut self.live.typed_ahead).join("\n");
-            self.foreign_turn(now, Taken { source, at, text, prompt: None, origin_agent: false }, out);
+            let (source, at, prompt, origin_agent) = (Source::Dsx, since, None, false);
+            self.foreign_turn(now, Taken { source, at, text, prompt, origin_agent }, false, out);
         }
     }
 
@@ -128,11 +128,17 @@ impl Session {
         self.ready(now, source, out);
         let p = &mut self.live.progress;
         match source {
-            Source::Osc7501 if p.osc_busy => p.osc_rest = Some(rest),
-            Source::SessionFile if at >= p.since => p.file_rest = Some(at),
+            Source::Osc7501 if p.osc_busy => {
+                p.osc_rest = Some(rest);
+                p.rest_at = p.rest_at.max(now.ms);
+            }
+            Source::SessionFile if at >= p.since => {
+                p.file_rest = Some(at);
+                p.rest_at = p.rest_at.max(at);
+            }
             _ => {}
         }
-        if p.ahead.is_some() {
+        if self.durable.running().is_some_and(|t| t.ahead.is_some()) {
             self.expect_soon(out);
         }
     }
@@ -152,9 +158,7 @@ impl Session {
             }
             Source::SessionFile => {
                 let was = matches!(self.live.file, Some((Said::Blocked, _)));
-                if self.live.file.as_ref().is_none_or(|(last, _)| *last != said) {
-                    self.live.file = Some((said, at));
-                }
+                self.live.file = Some((said, at));
                 was
             }
             _ => return,
@@ -166,7 +170,13 @@ impl Session {
     }
 
     pub(crate) fn heard(&self) -> Heard {
-        Heard { osc: self.durable.osc.is_some(), file: self.live.file.is_some() }
+        // For shells the record says `working` whatever the agent does: it tells nothing then.
+        let lingers = self.live.shells_linger && matches!(self.durable.osc, Some((Reported::Working, _)));
+        let osc = self.durable.osc.as_ref().filter(|_| !lingers);
+        let osc_rests = osc.is_none_or(|(said, _)| matches!(said, Reported::Resting(_)));
+        let file_rests = self.live.file.as_ref().is_none_or(|(said, _)| matches!(said, Said::Rest(_)));
+        let (osc, file) = (osc.is_some(), self.live.file.is_some());
+        Heard { osc, file, rest: (osc || file) && osc_rests && file_rests }
     }
 
     /// The agent says how its work ended. Whether the turn is over is for [`crate::verdict`].
@@ -199,13 +209,19 @@ impl Session {
                 return;
             }
             (Some(Told::Failed { .. }), Told::Failed { .. }) => return,
+            // Nothing of the turn follows these two in the transcript.
+            (Some(Told::Failed { .. } | Told::Interrupted), _) if source == Source::Transcript => return,
             (_, how) => how,
         };
         if let Some(prompt) = learnt {
-            self.fact(now, Fact::Known { turn: id, prompt: Some(prompt), goes_on: false, as_of: at }, out);
+            self.fact(now, Fact::Known { turn: id, prompt: Some(prompt), goes_on: false, as_of: 0 }, out);
         }
         if self.durable.turn(id).is_some_and(|t| t.told.as_ref() != Some(&how)) {
-            self.fact(now, Fact::Told { turn: id, how, as_of: at }, out);
+            self.fact(now, Fact::Told { turn: id, how: how.clone(), as_of: at }, out);
+        }
+        if matches!(how, Told::Stopped { agents: 1.., .. }) {
+            // What was typed ahead begins now, beside the sub-agents.
+            self.live.typed_ahead.clear();
         }
         self.close_prompts(now, at, "the agent stopped", out);
     }
@@ -217,11 +233,15 @@ impl Session {
             return false;
         }
         match (source, prompt, turn.prompts.last()) {
-            (Source::Transcript, ..) => p.in_transcript,
+            // In the same millisecond only the order of its lines tells which is whose.
+            (Source::Transcript, ..) if p.past_transcript => false,
+            (Source::Transcript, ..) => p.in_transcript || (p.was_taken && at > p.taken_at),
             (_, Some(said), Some(ours)) => said == ours,
             // It was put behind work that was under way, and that work's end is not its own.
             (_, Some(said), None) if turn.behind.as_ref() == Some(said) => p.in_transcript,
-            (_, Some(said), None) => !self.is_of_another(turn.id, said),
+            (_, Some(said), None) => {
+                turn.ahead != Some(Some(said.clone())) && !self.is_of_another(turn.id, said)
+            }
             (_, None, _) => turn.behind.is_none() || p.in_transcript,
         }
     }
@@ -236,7 +256,10 @@ impl Session {
             Some((turn, _)) => self.taken_while_running(now, turn, taken, out),
             None if self.tells_turns(taken.source) => match self.turn_of(&taken) {
                 Some(known) => self.taken_before(now, known, taken, out),
-                None => self.foreign_turn(now, taken, out),
+                None => {
+                    let waits = !taken.origin_agent && self.worked_before(taken.at);
+                    self.foreign_turn(now, taken, waits, out);
+                }
             },
             None => {}
         }
@@ -272,7 +295,10 @@ impl Session {
     /// The turn that is over and that it is of: said again, or late.
     pub(crate) fn turn_of(&self, taken: &Taken) -> Option<TurnId> {
         let mut over = self.durable.turns.iter().rev().filter(|t| t.is_over());
-        let before_its_end = |t: &&Turn| t.ended_at.is_some_and(|end| taken.at <= end);
+        let before_its_end = |t: &&Turn| match t.told_at {
+            0 => t.ended_at.is_some_and(|end| taken.at <= end),
+            told_at => taken.at < told_at || (taken.at == told_at && is_of(t, &taken.text)),
+        };
         let turn = match &taken.prompt {
             Some(prompt) => over.clone().find(|t| t.prompts.contains(prompt)).or_else(|| {
                 over.filter(before_its_end).find(|t| {
@@ -291,13 +317,19 @@ impl Session {
             return;
         };
         let ours = is_of(turn, &taken.text);
-        if taken.source == Source::Transcript {
-            self.live.progress.in_transcript |= ours;
-        }
-        let known = |p: &String| turn.prompts.contains(p) || turn.behind.as_ref() == Some(p);
-        // A sub-agent reported back: the same turn goes on under another id of the agent's.
         let held = matches!(turn.told, Some(Told::Stopped { agents: 1.., .. }));
-        let told_before = taken.prompt.as_ref().is_some_and(known) || taken.at < turn.told_at;
+        let known = |p: &String| turn.prompts.contains(p) || turn.behind.as_ref() == Some(p);
+        let is_known = taken.prompt.as_ref().is_some_and(known);
+        if taken.source == Source::Transcript {
+            let p = &mut self.live.progress;
+            p.in_transcript |= ours;
+            // Several messages that were taken together bear one time.
+            let begun = p.since.max(p.taken_at);
+            let after = taken.at > begun || (turn.told.is_some() && taken.at >= turn.told_at);
+            p.past_transcript |= !ours && !held && !is_known && after;
+        }
+        // A sub-agent reported back: the same turn goes on under another id of the agent's.
+        let told_before = is_known || taken.at < turn.told_at;
         if held && taken.origin_agent && !told_before {
             self.fact(
                 now,
@@ -306,12 +338,17 @@ impl Session {
             );
             let p = &mut self.live.progress;
             p.since = taken.at;
-            p.osc_rest = None;
-            p.file_rest = None;
+            // The status record works for sub-agents too: if it rests, it is at the end of all of it.
+            p.file_rest = p.file_rest.filter(|rest| *rest > taken.at);
+            return;
+        }
+        if ours && taken.at <= turn.taken_at {
             return;
         }
         if ours && turn.prompts.is_empty() && turn.told.is_none() {
-            if taken.prompt.is_some() && !taken.prompt.as_ref().is_some_and(known) {
+            if (taken.prompt.is_some() && !is_known) || !self.durable.words {
+                let p = &mut self.live.progress;
+                (p.taken_at, p.since) = (p.taken_at.max(taken.at), p.since.max(taken.at));
                 self.fact(
                     now,
                     Fact::Known { turn: id, prompt: taken.prompt, goes_on: false, as_of: taken.at },
@@ -323,7 +360,7 @@ impl Session {
         if !self.tells_turns(taken.source) || self.turn_of(&taken).is_some() {
             return;
         }
-        if taken.prompt.as_ref().is_some_and(known) {
+        if is_known {
             if !ours && !taken.origin_agent {
                 self.type_ahead(taken.text);
             }
@@ -341,6 +378,10 @@ impl Session {
             None if taken.prompt.is_some() && !turn.prompts.is_empty() => {
                 self.end_as_told(now, id, Told::Interrupted, out);
                 self.next_turn(now, taken, out);
+            }
+            // Only its work has shown that this turn was taken: what has a name by now is something else.
+            None if turn.prompts.is_empty() && (taken.prompt.is_some() || !self.durable.words) => {
+                self.fact(now, Fact::Ahead { turn: id, prompt: taken.prompt }, out);
             }
             None => {}
         }
@@ -360,21 +401,22 @@ impl Session {
     fn next_turn(&mut self, now: Now, taken: Taken, out: &mut Vec<Effect>) {
         let ahead = std::mem::take(&mut self.live.typed_ahead).join("\n");
         if ahead.is_empty() || taken.origin_agent {
-            return self.foreign_turn(now, taken, out);
+            return self.foreign_turn(now, taken, false, out);
         }
         let text = taken.text.clone();
-        self.foreign_turn(now, Taken { text: ahead, ..taken }, out);
+        self.foreign_turn(now, Taken { text: ahead, ..taken }, false, out);
         self.type_ahead(text);
     }
 
     /// A turn that dsx did not send: somebody typed it, or the agent began it by itself.
-    fn foreign_turn(&mut self, now: Now, taken: Taken, out: &mut Vec<Effect>) {
+    /// `waits`: behind work that dsx knows nothing of.
+    fn foreign_turn(&mut self, now: Now, taken: Taken, waits: bool, out: &mut Vec<Effect>) {
         let turn = TurnId(self.durable.next_turn);
         let origin = if taken.origin_agent { Origin::Agent } else { Origin::Typed };
-        let waits = taken.source == Source::Hook && !taken.origin_agent && self.worked_before(taken.at);
         let (prompt, behind) = if waits { (None, taken.prompt) } else { (taken.prompt, None) };
         let (key, typed, command) = (None, None, false);
-        let queued = Fact::Queued { turn, text: taken.text, key, origin, typed, command, prompt, behind };
+        let (text, as_of) = (taken.text, taken.at);
+        let queued = Fact::Queued { turn, text, key, origin, typed, command, prompt, behind, as_of };
         self.fact(now, queued, out);
         self.live.typed_ahead.clear();
         // It may be over by the time it is heard of.

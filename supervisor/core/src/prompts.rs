@@ -24,6 +24,11 @@ impl Session {
             return;
         }
         self.hear(now, source, at, Said::Blocked, out);
+        match source {
+            Source::Osc7501 => self.live.progress.osc_rest = None,
+            Source::SessionFile => self.live.progress.file_rest = None,
+            _ => {}
+        }
         if let Some(open) = self.durable.prompts.first() {
             // The same question from a second source: what it knows more is added, nothing is asked twice.
             self.live.prompts_doubtful = false;

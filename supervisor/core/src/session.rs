@@ -74,6 +74,8 @@ pub(crate) struct Live {
     pub looking: bool,
     /// A look at the input box is under way, in the place of any other.
     pub reading: bool,
+    /// Somebody has pressed keys since that look was asked for.
+    pub overlooked: bool,
     /// A mark was typed into the box behind what a crash cut off: a box that looks empty is not drawn yet.
     pub marked: bool,
     /// Answers given to start-up dialogs, so that one is never answered twice for one look.
@@ -135,7 +137,7 @@ impl Session {
             Input::Started { pid, start_time } => self.started(now, pid, start_time, out),
             Input::Exited(exit) => self.exited(now, exit, out),
             Input::Send { request, send } => self.send(now, request, send, out),
-            Input::Interrupt { request } => self.interrupt(request, out),
+            Input::Interrupt { request } => self.interrupt(now, request, out),
             Input::Keys => self.keys(),
             Input::Wait { waiter, turn, until } => self.wait(waiter, turn, until, out),
             Input::Unwait { waiter } => self.live.waiters.retain(|w| w.id != waiter),
@@ -258,7 +260,9 @@ impl Session {
             out.push(Effect::Disarm(timer));
         }
         if self.live.progress.turn == Some(turn) {
-            self.live.ahead_since = self.durable.turn(turn).map_or(0, |t| t.told_at);
+            let p = &self.live.progress;
+            let told_at = self.durable.turn(turn).map(|t| t.told_at).filter(|at| *at > 0);
+            self.live.ahead_since = told_at.or(p.file_rest).unwrap_or(p.since.max(p.taken_at));
             self.live.progress = Progress::default();
             out.push(Effect::WatchOutput(false));
         }

@@ -8,7 +8,7 @@
 
 use dsx_protocol::TurnId;
 
-use crate::durable::{Durable, Turn};
+use crate::durable::{Durable, Origin, Turn};
 use crate::evidence::Rest;
 use crate::fact::{Outcome, Reported, Told};
 use crate::spec::Cli;
@@ -17,6 +17,8 @@ use crate::spec::Cli;
 const HOW_IT_ENDED_MS: u64 = 2_000;
 /// How long a rest is waited for once something said how the turn ended.
 const REST_MS: u64 = 1_000;
+/// How long a turn is believed in while every source says that the agent rests, and has rested since before it.
+const NO_WORK_MS: u64 = 30_000;
 /// How long a background shell may keep the status record at `working` after the agent stopped.
 const SHELLS_MS: u64 = 250;
 
@@ -31,21 +33,27 @@ pub(crate) struct Progress {
     pub typed: bool,
     /// When the agent took it, by its own evidence: a rest before that is not this turn's.
     pub taken_at: u64,
-    /// While it was being handed over the agent took something else, under this id of its own.
-    pub ahead: Option<Option<String>>,
     /// The status record says `working`, or did so in this turn: only then does its rest count.
     pub osc_busy: bool,
     /// It began to say so after the message was typed.
     pub osc_began: bool,
+    /// It was heard to do so in this turn; else its rest may be of what came before.
+    pub osc_sure: bool,
     pub osc_rest: Option<Rest>,
     /// The session file said so, since it was typed.
     pub file_began: bool,
+    /// When it last began to rest, as far as its sources' times tell.
+    pub rest_at: u64,
     /// The session file says that the agent rests, since then.
     pub file_rest: Option<u64>,
     /// The transcript has shown the message: only then do its endings count.
     pub in_transcript: bool,
-    /// dsx pressed the interrupt key.
-    pub asked_interrupt: bool,
+    /// It has gone on to another message since.
+    pub past_transcript: bool,
+    /// It had done so before a restart, perhaps too far back to be read again.
+    pub was_taken: bool,
+    /// When dsx pressed the interrupt key.
+    pub asked_interrupt: Option<u64>,
     /// Times the submitting key was pressed again.
     pub submits_again: u32,
     /// What is being waited for has had so many milliseconds.
@@ -62,12 +70,17 @@ pub(crate) struct Progress {
 impl Progress {
     /// Of a turn that ran when the last supervisor died, by its facts; the sources say the rest again.
     pub(crate) fn restored(turn: &Turn, durable: &Durable) -> Self {
-        let since = turn.delivering_at.unwrap_or(turn.queued_at).max(turn.taken_at);
+        let since = match turn.taken_at {
+            0 => turn.delivering_at.unwrap_or(turn.queued_at),
+            taken_at => taken_at,
+        };
+        // Of what was typed ahead only the earliest is known.
+        let typed_ahead = turn.origin == Origin::Typed && turn.prompts.is_empty();
+        let is_exact = !typed_ahead || durable.spec.cli == Cli::Demo;
         Self {
             typed: true,
             taken_at: turn.taken_at,
-            // Its line may be too far back to be read again.
-            in_transcript: turn.taken_at > 0 && turn.behind.is_none(),
+            was_taken: turn.taken_at > 0 && turn.behind.is_none() && is_exact,
             ..Self::begun(turn.id, since, durable)
         }
     }
@@ -76,7 +89,9 @@ impl Progress {
     pub(crate) fn begun(turn: TurnId, since: u64, durable: &Durable) -> Self {
         let osc_began = durable.osc_worked_at >= since;
         let (osc_busy, osc_rest) = match &durable.osc {
-            Some((Reported::Resting(rest), _)) if osc_began => (true, Some(rest.clone())),
+            Some((Reported::Resting(rest), _)) if osc_began || durable.osc_rested_at > since => {
+                (true, Some(rest.clone()))
+            }
             Some((Reported::Resting(_), _)) | None => (false, None),
             Some((Reported::Working | Reported::Blocked, _)) => (true, None),
         };
@@ -93,6 +108,8 @@ impl Progress {
 pub(crate) struct Heard {
     pub osc: bool,
     pub file: bool,
+    /// The last word of each is that the agent rests, of whatever time.
+    pub rest: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -125,8 +142,9 @@ pub(crate) fn weigh(cli: Cli, turn: &Turn, progress: &Progress, heard: Heard) ->
 
 fn weigh_agent(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
     // The file bears the time of what it says; the status record's rest may be of what came before.
-    let quiet = p.file_rests() || !heard.file && (p.osc_rest.is_some() || !heard.osc);
-    let rests = quiet || p.osc_rest.is_some();
+    let quiet = p.file_rests() || (!heard.file && p.osc_sure && p.osc_rest.is_some());
+    let nobody_tells = !heard.osc && !heard.file;
+    let rests = quiet || p.osc_rest.is_some() || heard.rest || nobody_tells;
     match &turn.told {
         Some(Told::Failed { error, text }) => match quiet || p.waited {
             true => Verdict::over(Outcome::Failed, text.clone(), Some(error.clone())),
@@ -155,12 +173,24 @@ fn weigh_agent(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
 fn weigh_rest_alone(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
     // Every source that speaks at all must say so: one record alone may be forged or late.
     let all_rest = (p.osc_rest.is_some() || !heard.osc) && (p.file_rests() || !heard.file);
-    if !all_rest || (!heard.osc && !heard.file) {
+    if !heard.osc && !heard.file {
         return Verdict::Running;
+    }
+    if !all_rest {
+        return match (heard.rest, p.awaits == Some(NO_WORK_MS) && p.waited) {
+            (false, _) => Verdict::Running,
+            (true, false) => Verdict::Wait(NO_WORK_MS),
+            (true, true) => {
+                let error = "the agent rests, and nothing shows what became of the message";
+                Verdict::over(Outcome::Lost, None, Some(error.to_owned()))
+            }
+        };
     }
     // What came before it may be what was interrupted, and what the record calls done was not.
     let first = turn.behind.is_none() || p.in_transcript;
-    if p.asked_interrupt && first && p.osc_rest != Some(Rest::Done) {
+    // A rest from before the key was pressed is not its doing.
+    let asked = p.asked_interrupt.is_some_and(|at| at > p.taken_at && at <= p.rest_at);
+    if asked && first && p.osc_rest != Some(Rest::Done) {
         return Verdict::over(Outcome::Interrupted, None, None);
     }
     if !p.waited {
@@ -198,7 +228,7 @@ fn weigh_command(p: &Progress) -> Verdict {
         return Verdict::Running;
     }
     let Some(text) = p.captured.clone() else { return Verdict::Capture };
-    if p.asked_interrupt {
+    if p.asked_interrupt.is_some() {
         return Verdict::over(Outcome::Interrupted, Some(text), None);
     }
     match &p.osc_rest {
@@ -214,7 +244,7 @@ fn weigh_command(p: &Progress) -> Verdict {
 mod tests {
     use super::*;
 
-    const BOTH: Heard = Heard { osc: true, file: true };
+    const BOTH: Heard = Heard { osc: true, file: true, rest: false };
 
     fn told(how: Option<Told>) -> Turn {
         let fact = |turn| crate::Fact::Queued {
@@ -226,6 +256,7 @@ mod tests {
             command: false,
             prompt: None,
             behind: None,
+            as_of: 0,
         };
         let mut durable = Durable::new(crate::Spec::sample(Cli::Claude));
         durable.apply(1, &fact(TurnId(1)));
@@ -240,7 +271,7 @@ mod tests {
     }
 
     fn worked() -> Progress {
-        Progress { osc_busy: true, ..Progress::default() }
+        Progress { osc_busy: true, osc_sure: true, ..Progress::default() }
     }
 
     fn outcome(verdict: &Verdict) -> Option<Outcome> {
@@ -255,7 +286,7 @@ mod tests {
         assert_eq!(weigh_agent(&stopped(0, 0), &worked(), BOTH), Verdict::Running);
         let rested = Progress { osc_rest: Some(Rest::Done), ..worked() };
         let over = Verdict::over(Outcome::Ended, Some("x".into()), None);
-        assert_eq!(weigh_agent(&stopped(0, 0), &rested, Heard { osc: true, file: false }), over);
+        assert_eq!(weigh_agent(&stopped(0, 0), &rested, Heard { osc: true, file: false, rest: false }), over);
         // The session file says otherwise so far: the record's rest may be of the turn before.
         assert_eq!(weigh_agent(&stopped(0, 0), &rested, BOTH), Verdict::Wait(REST_MS));
         assert_eq!(weigh_agent(&stopped(0, 0), &Progress { waited: true, ..rested }, BOTH), over);
@@ -271,12 +302,13 @@ mod tests {
 
     #[test]
     fn rest_without_a_word_is_an_interrupt_after_a_wait() {
-        let rested = Progress { osc_rest: Some(Rest::Idle), file_rest: Some(1), ..Progress::default() };
+        let rested =
+            Progress { osc_rest: Some(Rest::Idle), file_rest: Some(1), rest_at: 9, ..Progress::default() };
         let weigh = |p: &Progress| weigh_agent(&told(None), p, BOTH);
         assert_eq!(weigh(&rested), Verdict::Wait(HOW_IT_ENDED_MS));
         let waited = Progress { waited: true, ..rested.clone() };
         assert_eq!(outcome(&weigh(&waited)), Some(Outcome::Interrupted));
-        let asked = Progress { asked_interrupt: true, ..rested };
+        let asked = Progress { asked_interrupt: Some(9), ..rested };
         assert_eq!(outcome(&weigh(&asked)), Some(Outcome::Interrupted));
         // It was asked to stop and was done before it heard: its answer is on its way.
         let done = Progress { osc_rest: Some(Rest::Done), ..asked };
@@ -284,10 +316,20 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_that_no_work_follows_is_lost_after_a_while() {
+        let rest = Heard { rest: true, ..BOTH };
+        let p = Progress { osc_began: true, ..Progress::default() };
+        assert_eq!(weigh_agent(&told(None), &p, rest), Verdict::Wait(NO_WORK_MS));
+        let waited = Progress { awaits: Some(NO_WORK_MS), waited: true, ..p };
+        assert_eq!(outcome(&weigh_agent(&told(None), &waited, rest)), Some(Outcome::Lost));
+        assert_eq!(weigh_agent(&told(None), &waited, BOTH), Verdict::Running);
+    }
+
+    #[test]
     fn sub_agents_hold_a_turn_open_and_shells_do_not() {
         let rested = Progress { osc_rest: Some(Rest::Done), ..worked() };
         assert_eq!(weigh_agent(&stopped(1, 0), &rested, BOTH), Verdict::Running);
-        let record = Heard { osc: true, file: false };
+        let record = Heard { osc: true, file: false, rest: false };
         assert_eq!(weigh_agent(&stopped(0, 1), &worked(), record), Verdict::Wait(SHELLS_MS));
         let waited = Progress { waited: true, ..worked() };
         assert_eq!(outcome(&weigh_agent(&stopped(0, 1), &waited, record)), Some(Outcome::Ended));

@@ -13,7 +13,7 @@ mod link;
 mod listening;
 mod message;
 mod process;
-mod procfs;
+pub(crate) mod procfs;
 mod reap;
 mod restart;
 mod revive;

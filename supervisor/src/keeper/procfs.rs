@@ -13,6 +13,8 @@ pub(crate) struct Stat {
     pub(crate) start_time: u64,
     /// It has ended and waits to be reaped.
     pub(crate) zombie: bool,
+    /// Its main thread computes, or waits for a processor or a disk; not for anything that is still to come.
+    pub(crate) busy: bool,
 }
 
 pub(crate) fn stat(pid: u32) -> io::Result<Stat> {
@@ -26,11 +28,12 @@ fn parse(page: &[u8]) -> Option<Stat> {
     let name_end = page.iter().rposition(|byte| *byte == b')')?;
     let fields = std::str::from_utf8(page.get(name_end + 1..)?).ok()?;
     let mut fields = fields.split_ascii_whitespace();
-    let zombie = matches!(fields.next()?, "Z" | "X");
+    let state = fields.next()?;
+    let (zombie, busy) = (matches!(state, "Z" | "X"), matches!(state, "R" | "D"));
     let parent = fields.next()?.parse().ok()?;
     let session = fields.nth(1)?.parse().ok()?;
     let start_time = fields.nth(15)?.parse().ok()?;
-    Some(Stat { parent, session, start_time, zombie })
+    Some(Stat { parent, session, start_time, zombie, busy })
 }
 
 /// All processes of the session that `leader` leads or led, zombies aside.
@@ -69,8 +72,10 @@ mod tests {
     #[test]
     fn a_name_cannot_pass_for_fields() {
         let page = b"42 (a) Z 9 9 9 (x) S 7 42 41 34816 1 0 0 0 0 0 0 0 0 0 20 0 1 0 12345 1000\n";
-        let expected = Stat { parent: 7, session: 41, start_time: 12345, zombie: false };
+        let expected = Stat { parent: 7, session: 41, start_time: 12345, zombie: false, busy: false };
         assert_eq!(parse(page), Some(expected));
+        let busy = parse(b"42 (b) R 7 42 41 34816 1 0 0 0 0 0 0 0 0 0 20 0 1 0 12345 1000\n");
+        assert_eq!(busy, Some(Stat { busy: true, ..expected }));
         assert_eq!(parse(b"42 (cut"), None);
         assert_eq!(parse(b"42 (cut) S 1 2"), None);
     }

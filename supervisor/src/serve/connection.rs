@@ -118,7 +118,8 @@ impl Connection {
                 "dsx {} speaks protocol {} to {}, the supervisor (dsx {}) speaks {} to {}",
                 theirs.version, theirs.min, theirs.max, ours.version, ours.min, ours.max
             );
-            let error = WireError::new(ErrorKind::Unavailable, what).hint("run 'dsx supervisor restart'");
+            let hint = "stop the supervisor with the dsx that started it ('dsx supervisor stop')";
+            let error = WireError::new(ErrorKind::Unavailable, what).hint(hint);
             self.refuse(0, error);
             return false;
         }
@@ -195,6 +196,10 @@ impl Connection {
             }
             other => {
                 let handle = self.find(session_of(&other)).await?;
+                if handle.is_orphan() && matches!(other, Request::Kill(_)) {
+                    to.answer(crate::session::bury(&self.services, &handle).await);
+                    return Ok(());
+                }
                 handle.put(Command::Request(other, to))
             }
         }

@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dsx_protocol::{ErrorKind, Event, Kind, Reply, WireError, body, encode};
 use serde::Serialize;
@@ -20,7 +21,9 @@ const BATCH: usize = 256 * 1024;
 #[derive(Debug, Clone)]
 pub struct Outbox {
     frames: mpsc::Sender<Vec<u8>>,
-    /// Told each time the client has taken everything.
+    /// Bytes that the client's socket has not taken yet.
+    waiting: Arc<AtomicUsize>,
+    /// Told each time it has taken everything.
     drained: Arc<Notify>,
 }
 
@@ -28,6 +31,7 @@ pub struct Outbox {
 #[derive(Debug)]
 pub struct Queue {
     frames: mpsc::Receiver<Vec<u8>>,
+    waiting: Arc<AtomicUsize>,
     drained: Arc<Notify>,
 }
 
@@ -36,13 +40,21 @@ impl Outbox {
     #[must_use]
     pub fn new(frames: usize) -> (Self, Queue) {
         let (sender, receiver) = mpsc::channel(frames);
-        let drained = Arc::new(Notify::new());
-        (Self { frames: sender, drained: Arc::clone(&drained) }, Queue { frames: receiver, drained })
+        let (waiting, drained) = (Arc::new(AtomicUsize::new(0)), Arc::new(Notify::new()));
+        let queue = Queue { frames: receiver, waiting: Arc::clone(&waiting), drained: Arc::clone(&drained) };
+        (Self { frames: sender, waiting, drained }, queue)
     }
 
     /// Puts in a frame; false when there is no place for it, or the client has gone.
     pub fn put(&self, frame: Vec<u8>) -> bool {
-        self.frames.try_send(frame).is_ok()
+        let size = frame.len();
+        // Counted first: its writer takes it off as soon as it is in.
+        self.waiting.fetch_add(size, Ordering::SeqCst);
+        let put = self.frames.try_send(frame).is_ok();
+        if !put {
+            self.waiting.fetch_sub(size, Ordering::SeqCst);
+        }
+        put
     }
 }
 
@@ -63,7 +75,7 @@ impl Queue {
             if socket.write_all(&bytes).await.is_err() {
                 return;
             }
-            if self.frames.is_empty() {
+            if self.waiting.fetch_sub(bytes.len(), Ordering::SeqCst) == bytes.len() {
                 self.drained.notify_waiters();
             }
         }
@@ -107,10 +119,10 @@ impl ReplyTo {
         self.outbox.frames.capacity()
     }
 
-    /// Frames that wait for the client's socket.
+    /// Bytes that the client's socket has not taken yet.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.outbox.frames.max_capacity() - self.outbox.frames.capacity()
+        self.outbox.waiting.load(Ordering::SeqCst)
     }
 
     /// Whether the client has gone.
@@ -153,39 +165,53 @@ impl ReplyTo {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
+    use tokio::net::UnixStream;
+
     use super::*;
 
-    #[tokio::test]
-    async fn who_waits_for_room_takes_none() {
-        let (outbox, mut queue) = Outbox::new(4);
+    /// A client that has not read yet, its outbox, and the task that waits until it has.
+    async fn lagging() -> (std::os::unix::net::UnixStream, ReplyTo, tokio::task::JoinHandle<bool>) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let (outbox, queue) = Outbox::new(64);
+        tokio::spawn(queue.write_to(ours.into_split().1));
         let to = ReplyTo::new(outbox, 1);
-        assert!(to.output(b"one") && to.output(b"two"));
+        // More than a socket holds.
+        for _ in 0..32 {
+            assert!(to.output(&[b'x'; 64 * 1024]));
+        }
         let waiting = tokio::spawn({
             let to = to.clone();
             async move { to.drained().await }
         });
         tokio::task::yield_now().await;
-        assert_eq!(to.room(), 2);
-        assert!(to.output(b"three"));
-        for _ in 0..3 {
-            queue.frames.recv().await.unwrap();
-        }
-        queue.drained.notify_waiters();
+        assert!(to.waiting() > 0 && !waiting.is_finished());
+        let theirs = theirs.into_std().unwrap();
+        theirs.set_nonblocking(false).unwrap();
+        (theirs, to, waiting)
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_room_takes_none_and_is_told_of_it() {
+        let (mut client, to, waiting) = lagging().await;
+        assert!(to.room() >= 32);
+        to.answer(Ok(Reply::Done));
+        let reading = tokio::task::spawn_blocking(move || {
+            let mut read = vec![0; 32 * 64 * 1024];
+            client.read_exact(&mut read).unwrap();
+            client
+        });
         assert!(waiting.await.unwrap());
+        assert_eq!(to.waiting(), 0);
+        drop(reading.await.unwrap());
     }
 
     #[tokio::test]
     async fn a_client_that_goes_is_not_waited_for() {
-        let (outbox, queue) = Outbox::new(4);
-        let to = ReplyTo::new(outbox, 1);
-        assert!(to.output(b"one"));
-        let waiting = tokio::spawn({
-            let to = to.clone();
-            async move { to.drained().await }
-        });
-        tokio::task::yield_now().await;
-        drop(queue);
+        let (client, to, waiting) = lagging().await;
+        drop(client);
         assert!(!waiting.await.unwrap());
-        assert!(!to.output(b"two"));
+        assert!(!to.output(b"more"));
     }
 }

@@ -303,7 +303,7 @@ pub async fn adopt(services: Services, adopted: Adopted) -> Result<(), WireError
         Err(error) => {
             // It is listed as what it was, of which nothing is known now.
             let summary = Session::restore(durable).summary();
-            reserved.summary.send_replace(Summary { status: "unknown".to_owned(), ..summary });
+            reserved.summary.send_replace(Summary { status: super::UNKNOWN.to_owned(), ..summary });
             return Err(error);
         }
     };

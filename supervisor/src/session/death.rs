@@ -10,6 +10,7 @@ use tracing::warn;
 
 use super::task::Task;
 use super::timers::Due;
+use super::{Services, SessionHandle};
 use crate::keeper::Scope;
 use crate::serve::ReplyTo;
 
@@ -97,4 +98,24 @@ impl Task {
             });
         }
     }
+}
+
+/// Ends and forgets a session that could not be taken over: no task is there to answer for it.
+///
+/// # Errors
+/// When the store cannot forget it; it is still listed then.
+pub async fn bury(services: &Services, handle: &SessionHandle) -> Result<Reply, WireError> {
+    let id = &handle.id;
+    // The keeper may hold its process still, or know of none.
+    let killed = services.keeper.signal(id, Signal::SIGKILL, Scope::Session);
+    let _ = timeout(FORCED, killed).await;
+    let _ = services.keeper.forget(id).await;
+    let removed = services.store.remove(id).await;
+    removed.map_err(|e| WireError::new(ErrorKind::Failed, e.to_string()).session(id))?;
+    let dir = services.sessions.join(id);
+    // What cannot be deleted is in nobody's way.
+    let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await;
+    services.registry.gone(id).await;
+    let exit_code = handle.summary.borrow().exit_code;
+    Ok(Reply::Killed(Killed { session: id.clone(), exit_code }))
 }

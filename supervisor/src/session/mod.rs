@@ -33,6 +33,7 @@ use crate::serve::ReplyTo;
 
 pub(crate) use birth::core_exit;
 pub use birth::{Adopted, adopt, create};
+pub use death::bury;
 pub(crate) use found::take_in;
 pub use task::Services;
 
@@ -78,6 +79,9 @@ pub enum Command {
     },
 }
 
+/// The status of what nothing is known of.
+pub(crate) const UNKNOWN: &str = "unknown";
+
 /// How the rest of the supervisor reaches a session.
 #[derive(Debug, Clone)]
 pub struct SessionHandle {
@@ -92,6 +96,12 @@ impl SessionHandle {
     #[must_use]
     pub fn new(id: String, mailbox: mpsc::Sender<Command>, summary: watch::Receiver<Summary>) -> Self {
         Self { id, mailbox, summary, typing: Arc::new(Semaphore::new(TYPING)) }
+    }
+
+    /// It could not be taken over: nobody reads its mailbox, and what it is now is not known.
+    #[must_use]
+    pub fn is_orphan(&self) -> bool {
+        self.mailbox.is_closed() && self.summary.borrow().status == UNKNOWN
     }
 
     /// Puts a command into the mailbox, waiting for a place: for what must arrive, from whoever may wait. A

@@ -8,14 +8,15 @@ use tokio::time::{Duration, Instant};
 use super::task::{DRAIN_MS, Task};
 use super::timers::Due;
 use crate::clock::now_ms;
+use crate::keeper::procfs;
 use crate::log::{Recording, advance};
 use crate::screen::TermEvent;
 
 /// How long a program may leave unread what was typed before its silence counts all the same: it may never
 /// read anything.
 const UNREAD_MS: u64 = 10_000;
-/// Between two looks at whether it has.
-const UNREAD_AGAIN_MS: u64 = 500;
+/// Between two looks at whether it has, or rests.
+const LOOK_AGAIN_MS: u64 = 500;
 
 /// A look at the screen that waits for quiet.
 #[derive(Debug, Clone, Copy)]
@@ -121,25 +122,32 @@ impl Task {
         }
     }
 
-    /// Whether the program itself, and not something it runs, has its terminal. A program that is still
-    /// starting has not even read what was typed; that it is quiet says nothing, and it is looked at again,
-    /// a bounded number of times, as no event tells that a program reads.
+    /// Whether the program itself, and not something it runs, has its terminal.
+    ///
+    /// Its silence says nothing while it has not even read what was typed (it is still starting), nor while it
+    /// computes: then it is looked at again, the first a bounded number of times, as no event tells that a
+    /// program reads or rests.
     ///
     /// A shell that something else started (`su`, `nix-shell`) is not the session's own program; it is the one
     /// that had the terminal when the turn was typed, and it has read it.
     pub(super) fn foreground(&mut self) -> Option<Input> {
         let running = self.core.durable().running().map(|t| (t.id, t.delivering_at.unwrap_or(t.queued_at)));
         let unread = self.master.as_ref().is_some_and(|m| super::tty::unread(m).is_ok_and(|n| n > 0));
-        if let Some((turn, _)) = running.filter(|(_, at)| unread && now_ms() < at + UNREAD_MS) {
+        let group = self.foreground_group();
+        let starting = unread && running.is_some_and(|(_, at)| now_ms() < at + UNREAD_MS);
+        if starting {
             // Whoever has the terminal now is the one to read it.
-            self.typed_to = self.foreground_group();
-            self.timers.arm(Due::Core(Timer::Quiet(turn)), UNREAD_AGAIN_MS);
+            self.typed_to = group;
+        }
+        let own =
+            group.filter(|g| Some(*g) == self.core.durable().pid || (group == self.typed_to && !unread));
+        let busy = own.is_some_and(|leader| procfs::stat(leader).is_ok_and(|found| found.busy));
+        if let Some((turn, _)) = running.filter(|_| starting || busy) {
+            self.timers.arm(Due::Core(Timer::Quiet(turn)), LOOK_AGAIN_MS);
             return None;
         }
-        let group = self.foreground_group();
-        let read_it = group == self.typed_to && !unread;
-        let own = group.is_some() && (group == self.core.durable().pid || read_it);
-        Some(Input::Said { source: Source::Process, at: now_ms(), evidence: Evidence::Quiet { own } })
+        let evidence = Evidence::Quiet { own: own.is_some() };
+        Some(Input::Said { source: Source::Process, at: now_ms(), evidence })
     }
 
     pub(super) fn foreground_group(&self) -> Option<u32> {

@@ -18,8 +18,10 @@ use super::typist::Job;
 use crate::screen::{ViewerFilter, clamp};
 use crate::serve::ReplyTo;
 
-/// Frames that may wait for a viewer before it counts as lagging.
-const BEHIND: usize = 32;
+/// Bytes that may wait for a viewer before it counts as lagging.
+const BEHIND: usize = 2 * 1024 * 1024;
+/// Places of its outbox that output leaves free, for answers and for the last screen.
+const SPARE: usize = 128;
 /// Bytes of output in one frame.
 const PIECE: usize = 64 * 1024;
 
@@ -152,7 +154,7 @@ impl Task {
         if seen.waits != Waits::Nothing {
             return;
         }
-        let fits = seen.to.waiting() <= BEHIND;
+        let fits = seen.to.waiting() <= BEHIND && seen.to.room() > SPARE;
         if !(fits && bytes.chunks(PIECE).all(|piece| seen.to.output(piece))) {
             seen.waits = Waits::Room;
             self.await_room(viewer);

@@ -38,6 +38,7 @@ fn turn(n: u64) -> Vec<Fact> {
             command: false,
             prompt: None,
             behind: None,
+            as_of: 0,
         },
         Fact::Ended { turn, outcome: Outcome::Ended, text: Some(text), error: None, shells: false },
     ]
