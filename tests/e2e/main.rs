@@ -9,6 +9,7 @@ mod claude_facts;
 mod command;
 mod crash_claude;
 mod crash_delivery;
+mod crash_disk;
 mod crash_output;
 mod crash_processes;
 mod crash_start;

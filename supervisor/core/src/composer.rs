@@ -155,3 +155,88 @@ impl Session {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::durable::Origin;
+    use crate::fact::Fact;
+    use crate::input::{Input, Recovery};
+    use crate::spec::{Mode, Spec};
+
+    /// A supervisor died while it typed the one turn.
+    fn cut_off() -> Session {
+        let spec = Spec {
+            id: "fizz-top".into(),
+            cli: Cli::Claude,
+            command: Vec::new(),
+            path: "/".into(),
+            mode: Mode::Native,
+            model: None,
+            description: None,
+            group: None,
+            created_at: 0,
+            creator: "user".into(),
+            depth: 0,
+            conversation: None,
+            agent_version: None,
+            agent_home: None,
+            key: None,
+            dir: "/d".into(),
+        };
+        let turn = TurnId(1);
+        let queued = Fact::Queued {
+            turn,
+            text: "a long message".into(),
+            key: None,
+            origin: Origin::Send,
+            typed: None,
+            command: false,
+            prompt: None,
+            behind: None,
+        };
+        let facts = [
+            Fact::Created(Box::new(spec)),
+            Fact::Started { pid: 7, start_time: 7 },
+            Fact::Ready,
+            queued,
+            Fact::Delivering { turn, output: 0 },
+        ];
+        Session::restore(Durable::replay(facts.iter().map(|f| (1, f))).unwrap())
+    }
+
+    fn shown(text: &str) -> ScreenText {
+        let rule = "\u{2500}".repeat(20);
+        let lines: Vec<String> = [&rule, &format!("\u{276f} {text}"), &rule].map(Clone::clone).to_vec();
+        ScreenText { solid: lines.clone(), lines, ..ScreenText::default() }
+    }
+
+    #[test]
+    fn a_draft_that_is_not_drawn_yet_is_waited_for_before_the_message_is_typed_again() {
+        let mut session = cut_off();
+        let mut step = |input| {
+            let mut out = Vec::new();
+            session.handle(Now { ms: 9, ..Now::default() }, input, &mut out);
+            let typed = out.iter().any(|e| matches!(e, Effect::Type { .. }));
+            let pressed = out.iter().any(|e| matches!(e, Effect::Press(_)));
+            (pressed, typed)
+        };
+        assert_eq!(step(Input::Recovered(Recovery::NotSubmitted)), (true, false));
+        // What was typed may still be on its way: that it looks empty, or half full, says nothing.
+        assert_eq!(step(Input::Looked(shown(""))), (false, false));
+        assert_eq!(step(Input::Looked(shown("a lo"))), (false, false));
+        assert_eq!(step(Input::Looked(shown("a long mes\u{b6}"))), (true, false));
+        assert_eq!(step(Input::Looked(shown(""))), (false, true));
+    }
+
+    #[test]
+    fn a_mark_that_never_shows_is_not_waited_for_forever() {
+        let mut session = cut_off();
+        let mut out = Vec::new();
+        session.handle(Now::default(), Input::Recovered(Recovery::NotSubmitted), &mut out);
+        for _ in 0..=MARK_TRIES + 1 {
+            session.handle(Now::default(), Input::Looked(shown("")), &mut out);
+        }
+        assert!(out.iter().any(|e| matches!(e, Effect::Type { .. })));
+    }
+}

@@ -226,7 +226,9 @@ fn new_segment(dir: &Path, limits: &LogLimits, opening: Opening) -> io::Result<(
     match Segment::create(dir, opening, limits.segment_bytes) {
         Ok(segment) => Ok((segment, Storage::Disk)),
         Err(error) => {
-            let storage = Storage::Memory { since: opening.start, reason: error.to_string() };
+            let (since, reason) = (opening.start, error.to_string());
+            tracing::warn!(log = %dir.display(), since, reason, "the disk takes no output; it is kept in memory");
+            let storage = Storage::Memory { since, reason };
             Ok((Segment::in_memory(opening, limits.segment_bytes)?, storage))
         }
     }

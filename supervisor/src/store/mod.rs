@@ -248,7 +248,14 @@ fn load(connection: &Connection) -> Result<Vec<(String, History)>, StoreError> {
     while let Some(row) = rows.next()? {
         let session: String = row.get(0)?;
         let at = row.get::<_, i64>(1)? as u64;
-        let fact = serde_json::from_str(&row.get::<_, String>(2)?)?;
+        let fact = match serde_json::from_str(&row.get::<_, String>(2)?) {
+            Ok(fact) => fact,
+            Err(error) => {
+                // One that a newer version wrote, or damage: the sessions live, and all others must come back.
+                tracing::warn!(session, %error, "a stored fact cannot be read and is passed over");
+                continue;
+            }
+        };
         match all.last_mut() {
             Some((last, history)) if *last == session => history.push((at, fact)),
             _ => all.push((session, vec![(at, fact)])),

@@ -99,3 +99,22 @@ async fn a_database_of_a_newer_dsx_is_refused_and_left_as_it_is() {
     assert!(error.to_string().contains("newer dsx"), "{error}");
     assert_eq!(fs::read(&path).unwrap(), before);
 }
+
+#[tokio::test]
+async fn a_fact_that_cannot_be_read_costs_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("dsx.db");
+    let (store, _) = Store::open(&path, 0).unwrap();
+    store.append("a", 1, vec![Fact::Created(Box::new(spec("a"))), Fact::Ready]).await.unwrap();
+    drop(store);
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    let newer = "INSERT INTO facts (session, at, body) VALUES ('a', 2, '{\"fact\":\"of_a_newer_version\"}')";
+    connection.execute(newer, []).unwrap();
+    drop(connection);
+    let (store, _) = Store::open(&path, 0).unwrap();
+    store.append("a", 3, vec![Fact::Ready]).await.unwrap();
+    assert_eq!(
+        store.load().await.unwrap(),
+        [("a".to_owned(), vec![(1, Fact::Created(Box::new(spec("a")))), (1, Fact::Ready), (3, Fact::Ready)])]
+    );
+}

@@ -148,4 +148,14 @@ mod tests {
         hint.solid[1] = "❯".to_owned();
         assert_eq!(read_composer(&hint), Some(String::new()));
     }
+
+    #[test]
+    fn a_box_taller_than_its_place_is_read_by_its_end() {
+        let rule = "\u{2500}".repeat(20);
+        let shown =
+            screen(&format!("● said\n─── ↑ 79 more {rule}\n  line 277\n  line 278\n{rule}\n  ⏵⏵ bypass"));
+        assert_eq!(read_composer(&shown).as_deref(), Some("line 277\nline 278"));
+        assert_eq!(drawn(&shown, "line 1\nline 277\nline 278"), Drawn::Exactly);
+        assert_eq!(drawn(&shown, "another"), Drawn::NotYet);
+    }
 }
