@@ -125,9 +125,8 @@ impl World {
     /// What people typed ahead, one after another, may begin as one. Which of it the agent had begun and
     /// ended meanwhile is not always told; the words must be theirs.
     fn typed_together(&self, text: &str) -> Option<Vec<usize>> {
-        let theirs = |line: &str| {
-            self.agent.messages.iter().position(|m| m.by == By::Human && m.text == line)
-        };
+        let theirs =
+            |line: &str| self.agent.messages.iter().position(|m| m.by == By::Human && m.text == line);
         let found: Option<Vec<usize>> = text.split('\n').map(theirs).collect();
         found.filter(|_| self.agent.typed_ahead)
     }
