@@ -70,7 +70,8 @@ fn a_full_disk_is_named_and_ends_nothing() {
     assert_eq!(texts, ["before", "after"], "what was refused was not sent");
     crash::kill_supervisor(&dsx);
     assert_eq!(last(&dsx, &demo), "after");
-    assert_eq!(answer(&dsx, &shell, "echo on"), "on");
+    // What was in memory is gone with that supervisor, so where its prompt stood is not known.
+    assert!(answer(&dsx, &shell, "echo on").starts_with("on"));
     let log = fs::read_to_string(home.dsx_home().join("supervisor.log")).unwrap();
     assert!(!log.contains("panic"), "{log}");
 }
