@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::cell::Cell;
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,6 +16,8 @@ use dsx_tests::dsx::Dsx;
 use dsx_tests::home::Home;
 use dsx_tests::model_server::ModelServer;
 use dsx_tests::pty::{Pty, PtyCommand};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -62,16 +65,47 @@ fn create(dsx: &Dsx<'_>) {
     };
     let theirs = || {
         let begun = Instant::now();
+        let sessions = dsx.home().claude_config().join("sessions");
+        let watched = watch(&sessions);
         let pty = plain(dsx.home());
-        reported(&pty, "state=idle", 0).duration_since(begun)
+        let file = idle_in(&watched, &sessions.join(format!("{}.json", pty.pid())));
+        reported(&pty, "state=idle", 0).min(file).duration_since(begun)
     };
     let (ours, theirs) = paired(15, ours, theirs);
-    title("dsx create until ready : Claude in a plain PTY until its first `idle`");
+    title(
+        "dsx create until ready : Claude in a plain PTY until it first says idle, by its file or its report",
+    );
     side("dsx create", &ours);
     side("Claude alone", &theirs);
     over("create over Claude's own start", &ours, &theirs, CREATE);
     if !after_ready.is_empty() {
         note("dsx create ends after its own Claude said `idle`", &Samples::new(after_ready));
+    }
+}
+
+/// Claude's directory of live sessions, watched from before it starts: whichever of its two signs of being
+/// ready comes first is its own start, as dsx too goes by the first.
+fn watch(sessions: &Path) -> Inotify {
+    std::fs::create_dir_all(sessions).expect("making Claude's directory");
+    let watched = Inotify::init(InitFlags::IN_CLOEXEC).expect("watching");
+    let changes = AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MODIFY;
+    watched.add_watch(sessions, changes).expect("watching a directory");
+    watched
+}
+
+/// When a session's file first says idle.
+fn idle_in(watched: &Inotify, file: &Path) -> Instant {
+    loop {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        let at = Instant::now();
+        let said: Value = serde_json::from_str(&text).unwrap_or_default();
+        if said["status"] == "idle" {
+            return at;
+        }
+        let limit = PollTimeout::try_from(DEADLINE).expect("a deadline of less than a month");
+        let came = poll(&mut [PollFd::new(watched.as_fd(), PollFlags::POLLIN)], limit);
+        assert_eq!(came, Ok(1), "{} does not say idle: {text}", file.display());
+        watched.read_events().expect("reading what changed");
     }
 }
 
