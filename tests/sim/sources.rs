@@ -101,15 +101,19 @@ impl World {
         let mut streams: Vec<(Src, std::ops::Range<usize>)> = Vec::new();
         for src in ALL {
             let extra = self.rng.below(4) as usize;
-            let whole = self.rng.chance(500);
+            let whole = self.rng.chance(700);
             let now = self.now;
             let channel = &mut self.channels[src as usize];
             let written = channel.entries.partition_point(|e| e.written <= now);
             let from = match src {
                 Src::Hook | Src::Osc | Src::Mark => channel.acked,
                 Src::File => written.saturating_sub(1),
+                // Its end, from the beginning of some message on.
                 Src::Transcript if whole => 0,
-                Src::Transcript => channel.acked.saturating_sub(extra),
+                Src::Transcript => channel.entries[..channel.acked.saturating_sub(extra)]
+                    .iter()
+                    .rposition(|e| matches!(e.evidence, Evidence::Submitted { .. }))
+                    .unwrap_or(0),
             };
             streams.push((src, from.min(written)..written));
             channel.next = written.max(channel.acked);

@@ -150,27 +150,23 @@ impl Session {
 
     /// Keeps the last word of a continuous source.
     pub(crate) fn hear(&mut self, now: Now, source: Source, at: u64, said: Said, out: &mut Vec<Effect>) {
-        let blocked = said == Said::Blocked;
         let was_blocked = match source {
-            Source::Osc7501 => {
-                let reported = Reported::from(said);
-                let last = self.durable.osc.as_ref().map(|(last, _)| last);
-                let was = last == Some(&Reported::Blocked);
-                if last != Some(&reported) {
-                    self.fact(now, Fact::Reported { said: reported }, out);
-                }
-                was
-            }
-            Source::SessionFile => {
-                let was = matches!(self.live.file, Some((Said::Blocked, _)));
-                self.live.file = Some((said, at));
-                was
-            }
+            Source::Osc7501 => matches!(self.durable.osc, Some((Reported::Blocked, _))),
+            Source::SessionFile => matches!(self.live.file, Some((Said::Blocked, _))),
             _ => return,
         };
-        if !blocked && (was_blocked || self.live.prompts_doubtful) {
-            self.live.prompts_doubtful = false;
+        // Closed first: a crash in between has the source say it again.
+        if said != Said::Blocked && (was_blocked || self.live.prompts_doubtful) {
             self.close_prompts(now, at, "answered in the terminal", out);
+            self.live.prompts_doubtful &= !self.durable.prompts.is_empty();
+        }
+        if source == Source::SessionFile {
+            self.live.file = Some((said, at));
+            return;
+        }
+        let reported = Reported::from(said);
+        if self.durable.osc.as_ref().is_none_or(|(last, _)| *last != reported) {
+            self.fact(now, Fact::Reported { said: reported }, out);
         }
     }
 

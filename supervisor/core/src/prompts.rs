@@ -20,14 +20,18 @@ const DIALOG_MOVES: u32 = 16;
 
 impl Session {
     pub(crate) fn blocked(&mut self, now: Now, source: Source, at: u64, asked: Asked, out: &mut Vec<Effect>) {
-        if self.is_answered(source, at) {
-            return;
-        }
+        let answered = self.is_answered(source, at);
         self.hear(now, source, at, Said::Blocked, out);
         match source {
             Source::Osc7501 => self.live.progress.osc_rest = None,
-            Source::SessionFile => self.live.progress.file_rest = None,
+            Source::SessionFile => {
+                let p = &mut self.live.progress;
+                p.file_rest = p.file_rest.filter(|rest| *rest > at);
+            }
             _ => {}
+        }
+        if answered {
+            return;
         }
         if let Some(open) = self.durable.prompts.first() {
             // The same question from a second source: what it knows more is added, nothing is asked twice.
