@@ -194,6 +194,7 @@ mod tests {
             command: false,
             prompt: None,
             behind: None,
+            as_of: 0,
         };
         let facts = [
             Fact::Created(Box::new(spec)),

@@ -69,13 +69,8 @@ impl Task {
     }
 
     fn follow_fact(&mut self, fact: &Fact) {
-        match fact {
-            Fact::Conversation { transcript: Some(path), .. } => {
-                if let Some(sources) = &self.sources {
-                    sources.follow(path);
-                }
-            }
-            _ => {}
+        if let (Fact::Conversation { transcript: Some(path), .. }, Some(sources)) = (fact, &self.sources) {
+            sources.follow(path);
         }
     }
 
