@@ -50,7 +50,7 @@ impl Session {
     pub(crate) fn keys(&mut self) {
         if self.durable.spec.cli == Cli::Claude {
             self.live.composer = Composer::Touched;
-            self.live.overlooked = self.live.reading;
+            self.live.overlooked = self.live.reading || self.live.looking;
             self.live.reading = false;
         }
     }

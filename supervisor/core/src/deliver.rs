@@ -273,15 +273,22 @@ impl Session {
         let p = &mut self.live.progress;
         if !adapter::holds(&taken.text, sent.as_typed()) {
             let known = taken.prompt.as_ref().is_some_and(|p| self.is_of_another(turn, p));
-            // Said again of a turn that is over, it explains nothing that the agent does now.
-            let over = self.turn_of(&taken).and_then(|id| self.durable.turn(id));
-            if !known && !over.is_some_and(|t| is_of(t, &taken.text)) {
-                self.fact(now, Fact::Ahead { turn, prompt: taken.prompt }, out);
-                self.note(
-                    Source::Dsx,
-                    now.ms,
-                    "the agent took another message than the one typed".to_owned(),
-                );
+            // Said late, or again, of a turn that is over: it explains nothing that the agent does now.
+            let over = self
+                .turn_of(&taken)
+                .filter(|id| self.durable.turn(*id).is_some_and(|t| is_of(t, &taken.text)));
+            match over {
+                Some(turn) if !self.durable.words => {
+                    let as_of = taken.at;
+                    self.fact(now, Fact::Known { turn, prompt: taken.prompt, goes_on: false, as_of }, out);
+                }
+                Some(_) => {}
+                None if known => {}
+                None => {
+                    self.fact(now, Fact::Ahead { turn, prompt: taken.prompt }, out);
+                    let what = "the agent took another message than the one typed";
+                    self.note(Source::Dsx, now.ms, what.to_owned());
+                }
             }
             return;
         }

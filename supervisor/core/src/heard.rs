@@ -423,7 +423,7 @@ impl Session {
         self.live.typed_ahead.clear();
         // It may be over by the time it is heard of.
         let file_rest = match self.live.file {
-            Some((Said::Rest(_), at)) if at >= taken.at => Some(at),
+            Some((Said::Rest(_), at)) if at > taken.at => Some(at),
             _ => None,
         };
         self.live.progress = Progress {

@@ -101,7 +101,7 @@ impl Progress {
     }
 
     fn file_rests(&self) -> bool {
-        self.file_rest.is_some_and(|at| at >= self.taken_at)
+        self.file_rest.is_some_and(|at| at > self.taken_at)
     }
 }
 
@@ -193,6 +193,8 @@ fn weigh_rest_alone(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
         return match (heard.rest, p.awaits == Some(NO_WORK_MS) && p.waited) {
             (false, _) => Verdict::Running,
             (true, false) => Verdict::Wait(NO_WORK_MS),
+            // It was taken, for the agent said so, and an interrupt is the one end that nothing tells.
+            (true, true) if turn.taken_at > 0 => Verdict::over(Outcome::Interrupted, None, None),
             (true, true) => {
                 let error = "the agent rests, and nothing shows what became of the message";
                 Verdict::over(Outcome::Lost, None, Some(error.to_owned()))
@@ -205,7 +207,7 @@ fn weigh_rest_alone(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
     let begun = p.taken_at.max(p.since);
     let asked =
         p.asked_interrupt.is_some_and(|at| at > begun && at <= p.rest_at && p.rest_at <= at + INTERRUPT_MS);
-    if asked && first && p.osc_rest != Some(Rest::Done) {
+    if asked && first && heard.file && p.osc_rest != Some(Rest::Done) {
         return Verdict::over(Outcome::Interrupted, None, None);
     }
     if !p.waited || p.awaits != Some(HOW_IT_ENDED_MS) {
