@@ -208,11 +208,10 @@ fn under_stress_nothing_is_lost_silently_doubled_or_wrong() {
     let mut home = Home::new();
     home.set("DSX_MAX_SESSIONS_PER_CREATOR", "40");
     let dsx = dsx(&home);
-    let plan =
-        Plan { sessions: 10, turns: 100, kill_every: std::time::Duration::from_millis(300), kills: 12 };
+    let plan = Plan { sessions: 10, turns: 300, kill_every: std::time::Duration::from_millis(50), kills: 12 };
     let report = stress::run(&dsx, plan);
     println!("{report:#?}");
     assert_eq!(report.broken, Vec::<String>::new());
     assert_eq!(report.answered + report.lost, plan.turns);
-    assert!(report.kills > 3, "{report:?}");
+    assert!(report.kills > 2, "{report:?}");
 }

@@ -183,12 +183,15 @@ fn an_attended_session_asks_before_it_begins() {
                 let shown = dsx.run(["screen", &id]).stdout;
                 shown.lines().any(|l| l.contains('❯') && l.contains(option))
             };
-            if !pointed("Yes") {
-                dsx.run(["keys", &id, "Down"]).expect_code(0);
-                eventually(dsx, &id, || pointed("Yes"));
-                // 2.1.328 draws the move a little before it counts: an Enter at once still means "No".
-                dsx.run(["wait", &id, "--until", "exited", "--timeout", "0.5"]).expect_code(124);
-            }
+            // 2.1.328 may draw the dialog anew, with "No" highlighted again, and draws a move a little before it
+            // counts: what is pointed at must have stood for a while.
+            eventually(dsx, &id, || {
+                if !pointed("Yes") {
+                    dsx.run(["keys", &id, "Down"]).expect_code(0);
+                }
+                dsx.run(["wait", &id, "--until", "exited", "--timeout", "1"]).expect_code(124);
+                pointed("Yes")
+            });
             dsx.run(["keys", &id, "Enter"]).expect_code(0);
             eventually(dsx, &id, || dsx.json(["status", &id])["status"] == "idle");
             assert_eq!(answer(dsx, &id, "say hello"), "hello");

@@ -15,6 +15,8 @@ const START_QUIET_MS: u64 = 120;
 const DRAWN_MS: u64 = 6_000;
 /// How long a key may take to change a dialog.
 const DIALOG_MS: u64 = 1_500;
+/// The same once dsx has pressed a key in a dialog: it may be drawn anew with another option highlighted.
+const MOVED_QUIET_MS: u64 = 300;
 /// Keys dsx presses at most to settle the dialogs of one start.
 const DIALOG_MOVES: u32 = 16;
 
@@ -94,7 +96,8 @@ impl Session {
     pub(crate) fn look_at_start(&mut self, fresh: bool, out: &mut Vec<Effect>) {
         if self.durable.spec.cli == Cli::Claude && !self.live.looking {
             self.live.looking = true;
-            out.push(Effect::Look { quiet_ms: START_QUIET_MS, fresh });
+            let quiet_ms = if self.live.dialog_moves > 0 { MOVED_QUIET_MS } else { START_QUIET_MS };
+            out.push(Effect::Look { quiet_ms, fresh });
         }
     }
 
