@@ -185,9 +185,11 @@ impl World {
     /// A turn of a person's, after some were typed ahead: its text is never that of a turn dsx sent.
     fn check_loosely(&self, turn: TurnId, text: Option<&str>) -> Step {
         let sent = |m: &usize| matches!(self.agent.messages[*m].by, By::Dsx(t) if !self.is_command(t));
-        let stolen = self.agent.jobs.iter().any(|job| {
-            text.is_some() && job.answer.as_deref() == text && job.messages.iter().all(|m| sent(m))
-        });
+        let stolen = self
+            .agent
+            .jobs
+            .iter()
+            .any(|job| text.is_some() && job.answer.as_deref() == text && job.messages.iter().all(&sent));
         match stolen {
             true => Err(format!("{turn} has the answer {text:?} of a turn that dsx sent")),
             false => Ok(()),

@@ -146,6 +146,14 @@ impl World {
         self.write_out(Writing { turn: None, by: By::Human, script, step: 0 });
     }
 
+    /// One script is done with: the next one's turn.
+    fn writing_done(&mut self) {
+        self.shell.writing.pop_front();
+        if !self.shell.writing.is_empty() {
+            self.plan_in(0, Ev::Write(self.shell.life));
+        }
+    }
+
     pub fn write_step(&mut self) -> Step {
         let gone = self.agent.state == State::Gone;
         let fault = self.rng.chance(self.plan.ignore / 50);
@@ -155,10 +163,7 @@ impl World {
         let step = writing.script.steps.get(at).cloned();
         let life = self.shell.life;
         let Some(step) = step else {
-            self.shell.writing.pop_front();
-            if !self.shell.writing.is_empty() {
-                self.plan_in(0, Ev::Write(life));
-            }
+            self.writing_done();
             return Ok(());
         };
         let submits = matches!(step, Typing::Submit(_));
@@ -172,12 +177,9 @@ impl World {
             }
         }
         if let (true, Some(turn)) = (gone || fault, turn) {
-            self.shell.writing.pop_front();
             let error = "the terminal took nothing".to_owned();
             self.plan_in(1, Ev::Feed(life, Input::TypeFailed { turn, submitted: submits, error }));
-            if !self.shell.writing.is_empty() {
-                self.plan_in(0, Ev::Write(life));
-            }
+            self.writing_done();
             return Ok(());
         }
         let mut after = 0;

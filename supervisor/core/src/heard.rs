@@ -368,8 +368,22 @@ impl Session {
             }
             return;
         }
-        // Something else begins.
-        match turn.told.clone() {
+        let (told, named) = (turn.told.clone(), !turn.prompts.is_empty());
+        self.another_begins(now, id, told, named, taken, out);
+    }
+
+    /// The agent took something else than the running turn, which was told of so far as `told`; `named` says
+    /// whether the agent has given that turn an id.
+    fn another_begins(
+        &mut self,
+        now: Now,
+        id: TurnId,
+        told: Option<Told>,
+        named: bool,
+        taken: Taken,
+        out: &mut Vec<Effect>,
+    ) {
+        match told {
             // Sub-agents work for the turn, and somebody types meanwhile.
             Some(Told::Stopped { agents: 1.., .. }) => {}
             Some(told) => {
@@ -377,12 +391,12 @@ impl Session {
                 self.next_turn(now, taken, out);
             }
             // An interrupt is the one end that no hook tells.
-            None if taken.prompt.is_some() && !turn.prompts.is_empty() => {
+            None if taken.prompt.is_some() && named => {
                 self.end_as_told(now, id, Told::Interrupted, out);
                 self.next_turn(now, taken, out);
             }
             // Only its work has shown that this turn was taken: what has a name by now is something else.
-            None if turn.prompts.is_empty() && (taken.prompt.is_some() || !self.durable.words) => {
+            None if !named && (taken.prompt.is_some() || !self.durable.words) => {
                 self.fact(now, Fact::Ahead { turn: id, prompt: taken.prompt }, out);
             }
             None => {}
