@@ -52,6 +52,7 @@ impl Session {
             return;
         }
         self.note(source, at, evidence.to_string());
+        self.live.hooks_speak |= source == Source::Hook;
         match evidence {
             Evidence::Ready => self.ready(now, source, out),
             Evidence::Busy => self.busy(now, source, at, out),
@@ -177,7 +178,7 @@ impl Session {
         let osc_rests = osc.is_none_or(|(said, _)| matches!(said, Reported::Resting(_)));
         let file_rests = self.live.file.as_ref().is_none_or(|(said, _)| matches!(said, Said::Rest(_)));
         let (osc, file) = (osc.is_some(), self.live.file.is_some());
-        Heard { osc, file, rest: (osc || file) && osc_rests && file_rests }
+        Heard { osc, file, hooks: self.live.hooks_speak, rest: (osc || file) && osc_rests && file_rests }
     }
 
     /// The agent says how its work ended. Whether the turn is over is for [`crate::verdict`].

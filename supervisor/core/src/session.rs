@@ -70,6 +70,8 @@ pub(crate) struct Live {
     pub start_asked: Option<(u64, Asked)>,
     /// Prompts were open when the last supervisor died; they may have been answered since.
     pub prompts_doubtful: bool,
+    /// A hook has spoken since this supervisor came.
+    pub hooks_speak: bool,
     /// A look at the start-up screen is under way.
     pub looking: bool,
     /// A look at the input box is under way, in the place of any other.

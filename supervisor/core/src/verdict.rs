@@ -110,6 +110,8 @@ impl Progress {
 pub(crate) struct Heard {
     pub osc: bool,
     pub file: bool,
+    /// A hook has spoken since this supervisor came: they tell at once of work that goes on in the background.
+    pub hooks: bool,
     /// The last word of each is that the agent rests, of whatever time.
     pub rest: bool,
 }
@@ -207,7 +209,8 @@ fn weigh_rest_alone(turn: &Turn, p: &Progress, heard: Heard) -> Verdict {
     let begun = p.taken_at.max(p.since);
     let asked =
         p.asked_interrupt.is_some_and(|at| at > begun && at <= p.rest_at && p.rest_at <= at + INTERRUPT_MS);
-    if asked && first && heard.file && p.osc_rest != Some(Rest::Done) {
+    // Without hooks an end that is not told yet may be the transcript's to tell, which is late.
+    if asked && first && heard.file && heard.hooks && p.osc_rest != Some(Rest::Done) {
         return Verdict::over(Outcome::Interrupted, None, None);
     }
     if !p.waited || p.awaits != Some(HOW_IT_ENDED_MS) {
@@ -261,7 +264,7 @@ fn weigh_command(p: &Progress) -> Verdict {
 mod tests {
     use super::*;
 
-    const BOTH: Heard = Heard { osc: true, file: true, rest: false };
+    const BOTH: Heard = Heard { osc: true, file: true, hooks: true, rest: false };
 
     fn told(how: Option<Told>) -> Turn {
         let fact = |turn| crate::Fact::Queued {
@@ -303,7 +306,10 @@ mod tests {
         assert_eq!(weigh_agent(&stopped(0, 0), &worked(), BOTH), Verdict::Running);
         let rested = Progress { osc_rest: Some(Rest::Done), ..worked() };
         let over = Verdict::over(Outcome::Ended, Some("x".into()), None);
-        assert_eq!(weigh_agent(&stopped(0, 0), &rested, Heard { osc: true, file: false, rest: false }), over);
+        assert_eq!(
+            weigh_agent(&stopped(0, 0), &rested, Heard { osc: true, file: false, hooks: true, rest: false }),
+            over
+        );
         // The session file says otherwise so far: the record's rest may be of the turn before.
         assert_eq!(weigh_agent(&stopped(0, 0), &rested, BOTH), Verdict::Wait(REST_MS));
         assert_eq!(
@@ -349,7 +355,7 @@ mod tests {
     fn sub_agents_hold_a_turn_open_and_shells_do_not() {
         let rested = Progress { osc_rest: Some(Rest::Done), ..worked() };
         assert_eq!(weigh_agent(&stopped(1, 0), &rested, BOTH), Verdict::Running);
-        let record = Heard { osc: true, file: false, rest: false };
+        let record = Heard { osc: true, file: false, hooks: true, rest: false };
         assert_eq!(weigh_agent(&stopped(0, 1), &worked(), record), Verdict::Wait(SHELLS_MS));
         let waited = Progress { waited: true, awaits: Some(SHELLS_MS), ..worked() };
         assert_eq!(outcome(&weigh_agent(&stopped(0, 1), &waited, record)), Some(Outcome::Ended));
