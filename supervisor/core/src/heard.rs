@@ -39,6 +39,18 @@ fn is_named(turn: &Turn, prompt: &String, text: &str) -> bool {
     turn.prompts.contains(prompt) || (turn.behind.as_ref() == Some(prompt) && is_of(turn, text))
 }
 
+/// What is taken of an ending that may be another's: that there was one, and never its words.
+fn uncertain(told: Option<&Told>, how: Told) -> Option<Told> {
+    match (told, how) {
+        (None, Told::Stopped { agents, shells, .. }) => Some(Told::Stopped { text: None, agents, shells }),
+        (None, how) => Some(how),
+        (Some(Told::Stopped { text, agents: 1.., .. }), Told::Stopped { agents, shells, .. }) => {
+            Some(Told::Stopped { text: text.clone(), agents, shells })
+        }
+        (Some(_), _) => None,
+    }
+}
+
 impl Session {
     pub(crate) fn said(
         &mut self,
@@ -155,8 +167,10 @@ impl Session {
             Source::SessionFile => matches!(self.live.file, Some((Said::Blocked, _))),
             _ => return,
         };
+        // The file is read now and then, and may have been seen neither waiting nor going on.
+        let rests = source == Source::SessionFile && matches!(said, Said::Rest(_));
         // Closed first: a crash in between has the source say it again.
-        if said != Said::Blocked && (was_blocked || self.live.prompts_doubtful) {
+        if said != Said::Blocked && (was_blocked || rests || self.live.prompts_doubtful) {
             self.close_prompts(now, at, "answered in the terminal", out);
             self.live.prompts_doubtful &= !self.durable.prompts.is_empty();
         }
@@ -197,6 +211,12 @@ impl Session {
         let learnt = prompt.filter(|_| turn.prompts.is_empty() && turn.behind.is_none()).cloned();
         let how = match (&turn.told, how) {
             _ if at < turn.told_at => return,
+            (told, how) if prompt.is_none() && source == Source::Hook && self.live.progress.uncertain => {
+                match uncertain(told.as_ref(), how) {
+                    Some(how) => how,
+                    None => return,
+                }
+            }
             // The transcript does not know of shells, and a hook has told the rest of it already.
             (Some(Told::Stopped { text, agents, shells }), Told::Stopped { text: other, .. })
                 if source == Source::Transcript =>
@@ -339,6 +359,7 @@ impl Session {
             );
             let p = &mut self.live.progress;
             p.since = taken.at;
+            p.uncertain = false;
             // The status record works for sub-agents too: if it rests, it is at the end of all of it.
             p.file_rest = p.file_rest.filter(|rest| *rest > taken.at);
             return;
@@ -364,6 +385,14 @@ impl Session {
         }
         if is_known {
             if !ours && !taken.origin_agent {
+                self.type_ahead(taken.text);
+            }
+            return;
+        }
+        if taken.prompt.is_none() && self.durable.spec.cli != Cli::Demo {
+            // It may have been put behind the turn, or have come after it.
+            self.live.progress.uncertain = true;
+            if !held && !taken.origin_agent {
                 self.type_ahead(taken.text);
             }
             return;
