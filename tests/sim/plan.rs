@@ -21,6 +21,8 @@ pub struct Plan {
     pub file: bool,
     pub transcript: bool,
     pub osc133: bool,
+    /// The agent has ids of its own for what it does, and its hooks name them.
+    pub ids: bool,
     pub pace: Pace,
     pub actions: u64,
     /// Milliseconds between two actions, on average.
@@ -66,6 +68,7 @@ impl Plan {
             file: claude && rng.chance(850),
             transcript: cli == Cli::Demo || (claude && (!hooks || rng.chance(900))),
             osc133: cli == Cli::Command && rng.chance(400),
+            ids: rng.chance(950),
             pace: match rng.below(4) {
                 0 => Pace::Prompt,
                 1 | 2 => Pace::Mixed,

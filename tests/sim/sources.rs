@@ -56,9 +56,16 @@ pub struct Channel {
 
 impl World {
     /// A source writes something down; when it will be read, where all goes well.
-    pub fn say(&mut self, src: Src, evidence: Evidence) -> u64 {
+    pub fn say(&mut self, src: Src, mut evidence: Evidence) -> u64 {
         if !self.plan.has(src) {
             return self.now;
+        }
+        if let Evidence::Submitted { prompt, .. }
+        | Evidence::Stopped { prompt, .. }
+        | Evidence::Failed { prompt, .. } = &mut evidence
+            && !self.plan.ids
+        {
+            *prompt = None;
         }
         let (lateness, delay) = (self.lateness(src), self.delay());
         let now = self.now;

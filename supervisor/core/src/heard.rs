@@ -39,6 +39,28 @@ fn is_named(turn: &Turn, prompt: &String, text: &str) -> bool {
     turn.prompts.contains(prompt) || (turn.behind.as_ref() == Some(prompt) && is_of(turn, text))
 }
 
+/// What is taken of an ending that may be another's: that there was one, and never its words.
+fn uncertain(told: Option<&Told>, how: Told) -> Option<Told> {
+    match (told, how) {
+        (None, Told::Stopped { agents, shells, .. }) => Some(Told::Stopped { text: None, agents, shells }),
+        (None, how) => Some(how),
+        (Some(Told::Stopped { text, agents: 1.., .. }), Told::Stopped { agents, shells, .. }) => {
+            Some(Told::Stopped { text: text.clone(), agents, shells })
+        }
+        (Some(_), _) => None,
+    }
+}
+
+impl Progress {
+    /// The transcript shows a message: this turn's own, one that is known otherwise, or what came after it.
+    fn read_in_transcript(&mut self, ours: bool, known: bool, at: u64, told: bool) {
+        self.in_transcript |= ours;
+        // Several messages that were taken together bear one time.
+        let begun = self.since.max(self.taken_at);
+        self.past_transcript |= !known && (at > begun || told);
+    }
+}
+
 impl Session {
     pub(crate) fn said(
         &mut self,
@@ -156,8 +178,10 @@ impl Session {
             Source::SessionFile => matches!(self.live.file, Some((Said::Blocked, _))),
             _ => return,
         };
+        // The file is read now and then, and may have been seen neither waiting nor going on.
+        let rests = source == Source::SessionFile && matches!(said, Said::Rest(_));
         // Closed first: a crash in between has the source say it again.
-        if said != Said::Blocked && (was_blocked || self.live.prompts_doubtful) {
+        if said != Said::Blocked && (was_blocked || rests || self.live.prompts_doubtful) {
             self.close_prompts(now, at, "answered in the terminal", out);
             self.live.prompts_doubtful &= !self.durable.prompts.is_empty();
         }
@@ -198,6 +222,12 @@ impl Session {
         let learnt = prompt.filter(|_| turn.prompts.is_empty() && turn.behind.is_none()).cloned();
         let how = match (&turn.told, how) {
             _ if at < turn.told_at => return,
+            (told, how) if prompt.is_none() && source == Source::Hook && self.live.progress.uncertain => {
+                match uncertain(told.as_ref(), how) {
+                    Some(how) => how,
+                    None => return,
+                }
+            }
             // The transcript does not know of shells, and a hook has told the rest of it already.
             (Some(Told::Stopped { text, agents, shells }), Told::Stopped { text: other, .. })
                 if source == Source::Transcript =>
@@ -323,12 +353,8 @@ impl Session {
         let known = |p: &String| turn.prompts.contains(p) || turn.behind.as_ref() == Some(p);
         let is_known = taken.prompt.as_ref().is_some_and(known);
         if taken.source == Source::Transcript {
-            let p = &mut self.live.progress;
-            p.in_transcript |= ours;
-            // Several messages that were taken together bear one time.
-            let begun = p.since.max(p.taken_at);
-            let after = taken.at > begun || (turn.told.is_some() && taken.at >= turn.told_at);
-            p.past_transcript |= !ours && !held && !is_known && after;
+            let told = turn.told.is_some() && taken.at >= turn.told_at;
+            self.live.progress.read_in_transcript(ours, ours || held || is_known, taken.at, told);
         }
         // A sub-agent reported back: the same turn goes on under another id of the agent's.
         let told_before = is_known || taken.at < turn.told_at;
@@ -340,6 +366,7 @@ impl Session {
             );
             let p = &mut self.live.progress;
             p.since = taken.at;
+            p.uncertain = false;
             // The status record works for sub-agents too: if it rests, it is at the end of all of it.
             p.file_rest = p.file_rest.filter(|rest| *rest > taken.at);
             return;
@@ -365,6 +392,14 @@ impl Session {
         }
         if is_known {
             if !ours && !taken.origin_agent {
+                self.type_ahead(taken.text);
+            }
+            return;
+        }
+        if taken.prompt.is_none() && self.durable.spec.cli != Cli::Demo {
+            // It may have been put behind the turn, or have come after it.
+            self.live.progress.uncertain = true;
+            if !held && !taken.origin_agent {
                 self.type_ahead(taken.text);
             }
             return;

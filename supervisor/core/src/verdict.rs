@@ -54,6 +54,8 @@ pub(crate) struct Progress {
     pub past_transcript: bool,
     /// It had done so before a restart, perhaps too far back to be read again.
     pub was_taken: bool,
+    /// Something else was taken under no id: whose the endings are that bear none is not known.
+    pub uncertain: bool,
     /// When dsx pressed the interrupt key.
     pub asked_interrupt: Option<u64>,
     /// Times the submitting key was pressed again.
