@@ -15,6 +15,7 @@ mod json;
 mod outcome;
 pub mod output;
 mod signals;
+mod tty;
 mod verbs;
 
 use std::ffi::OsString;

@@ -1,24 +1,19 @@
 //! The user's own terminal: raw while somebody is attached, and given back whatever happens.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, IsTerminal as _, Read as _, Write as _};
+use std::fs::File;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use dsx_supervisor::screen;
 use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::termios::{
-    FlushArg, SetArg, SpecialCharacterIndices, Termios, cfmakeraw, tcflush, tcgetattr, tcsetattr,
-};
-use nix::unistd::ttyname;
+use nix::sys::termios::{FlushArg, SetArg, Termios, tcflush, tcgetattr, tcsetattr};
 
 use crate::failure::Failure;
 use crate::output::width::{Size, size_of};
+use crate::tty;
 
 /// How long a terminal that takes no output may hold up our leaving.
 const GIVE_BACK: Duration = Duration::from_secs(1);
@@ -56,21 +51,10 @@ impl Terminal {
                 return Err(Failure::failed(what, hint));
             }
         }
-        let file = Self::file().map_err(|e| {
+        let file = tty::open().map_err(|e| {
             Failure::failed(format!("the terminal cannot be opened: {e}"), "is /dev mounted, and yours?")
         })?;
         Ok(Self { file })
-    }
-
-    /// A descriptor of our own, opened by name: it can be non-blocking without being so for everybody who
-    /// shares standard input.
-    fn file() -> io::Result<File> {
-        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        let open =
-            |path: &Path| OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(path);
-        let named: io::Result<PathBuf> = ttyname(io::stdin()).map_err(io::Error::from);
-        // It may have no name in this mount namespace, or belong to the user we were before `su`.
-        named.and_then(|name| open(&name)).or_else(|_| open(Path::new("/dev/tty")))
     }
 
     pub(super) fn size(&self) -> Option<Size> {
@@ -80,10 +64,7 @@ impl Terminal {
     /// Makes it raw. What was on the screen is scrolled away rather than painted over.
     pub(super) fn borrow(&self) -> io::Result<Vec<u8>> {
         let saved = tcgetattr(&self.file)?;
-        let mut raw = saved.clone();
-        cfmakeraw(&mut raw);
-        raw.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
-        raw.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
+        let raw = tty::raw(&saved);
         let again = borrowed().is_some();
         if !again {
             *borrowed() = Some(Borrowed { file: self.file.try_clone()?, saved, more: Vec::new() });
@@ -99,20 +80,12 @@ impl Terminal {
 
     /// What was typed; `None` if nothing was, 0 bytes once the terminal is gone.
     pub(super) fn read(&self, into: &mut [u8]) -> io::Result<Option<usize>> {
-        match (&self.file).read(into) {
-            Ok(read) => Ok(Some(read)),
-            Err(e) if is_later(&e) => Ok(None),
-            Err(e) if e.raw_os_error() == Some(Errno::EIO as i32) => Ok(Some(0)),
-            Err(e) => Err(e),
-        }
+        tty::read(&self.file, into)
     }
 
     /// Writes what fits now; perhaps nothing.
     pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match (&self.file).write(bytes) {
-            Err(e) if is_later(&e) => Ok(0),
-            written => written,
-        }
+        tty::write(&self.file, bytes)
     }
 }
 
@@ -166,7 +139,7 @@ fn write_in_time(mut file: &File, mut bytes: &[u8]) {
     while !bytes.is_empty() {
         match file.write(bytes) {
             Ok(written) => bytes = bytes.get(written..).unwrap_or_default(),
-            Err(e) if is_later(&e) => {
+            Err(e) if tty::is_later(&e) => {
                 let left = PollTimeout::try_from(until.saturating_duration_since(Instant::now()));
                 let mut polled = [PollFd::new(file.as_fd(), PollFlags::POLLOUT)];
                 match poll(&mut polled, left.unwrap_or(PollTimeout::ZERO)) {
@@ -177,8 +150,4 @@ fn write_in_time(mut file: &File, mut bytes: &[u8]) {
             Err(_) => return,
         }
     }
-}
-
-fn is_later(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }

@@ -1,19 +1,15 @@
 //! The terminal behind the demo agent, and the signals that concern it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
 
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
 use nix::sys::signal::{SigSet, Signal};
-use nix::sys::termios::{SetArg, SpecialCharacterIndices, Termios, cfmakeraw, tcgetattr, tcsetattr};
-use nix::unistd::ttyname;
+use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 
 use crate::output::width::{Size, size_of};
+use crate::tty;
 
 /// Where a terminal does not say.
 const DEFAULT_SIZE: Size = Size { cols: 80, rows: 24 };
@@ -31,24 +27,14 @@ impl Terminal {
     /// The one on standard input. It is opened by its name: a descriptor of our own can be made non-blocking
     /// without making it so for everybody who shares standard input.
     pub(super) fn open() -> io::Result<Self> {
-        let name = match ttyname(io::stdin()) {
-            // It has no name in this mount namespace (ENODEV), or is no terminal at all (ENOTTY).
-            Err(Errno::ENODEV) => PathBuf::from("/dev/tty"),
-            named => named?,
-        };
-        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-        Self::raw(OpenOptions::new().read(true).write(true).custom_flags(flags.bits()).open(name)?)
+        Self::raw(tty::open()?)
     }
 
     /// `file` must be non-blocking.
     pub(super) fn raw(file: File) -> io::Result<Self> {
         let saved = tcgetattr(&file)?;
-        let mut raw = saved.clone();
-        cfmakeraw(&mut raw);
-        raw.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
-        raw.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
         // What was typed before stays to be read.
-        tcsetattr(&file, SetArg::TCSANOW, &raw)?;
+        tcsetattr(&file, SetArg::TCSANOW, &tty::raw(&saved))?;
         Ok(Self { file, saved })
     }
 
@@ -58,20 +44,12 @@ impl Terminal {
 
     /// What was typed; `None` if nothing was, 0 bytes once the terminal is gone.
     pub(super) fn read(&self, into: &mut [u8]) -> io::Result<Option<usize>> {
-        match (&self.file).read(into) {
-            Ok(read) => Ok(Some(read)),
-            Err(e) if is_later(&e) => Ok(None),
-            Err(e) if e.raw_os_error() == Some(Errno::EIO as i32) => Ok(Some(0)),
-            Err(e) => Err(e),
-        }
+        tty::read(&self.file, into)
     }
 
     /// Writes what fits now; perhaps nothing.
     pub(super) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
-        match (&self.file).write(bytes) {
-            Err(e) if is_later(&e) => Ok(0),
-            written => written,
-        }
+        tty::write(&self.file, bytes)
     }
 }
 
@@ -86,10 +64,6 @@ impl Drop for Terminal {
         // A terminal that is gone needs no restoring.
         let _ = tcsetattr(&self.file, SetArg::TCSANOW, &self.saved);
     }
-}
-
-fn is_later(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// What a signal asks for, one byte each in the stream of [`listen`].
