@@ -39,6 +39,8 @@ pub(crate) struct Client {
     next_channel: u32,
     greeted: bool,
     start: bool,
+    /// When whoever called wants to know that there is no answer yet.
+    deadline: Option<Instant>,
 }
 
 /// Where everything is, by this process's environment.
@@ -68,14 +70,22 @@ impl Client {
 
     /// Greets over a connection that is open already.
     pub(crate) fn over(stream: UnixStream, start: bool) -> Result<Self, Failure> {
-        let mut client = Self { stream, decoder: Decoder::new(), next_channel: 1, greeted: false, start };
+        let mut client =
+            Self { stream, decoder: Decoder::new(), next_channel: 1, greeted: false, start, deadline: None };
         client.write(Kind::Hello, 0, &wire(body(&Hello::ours()))?);
         Ok(client)
     }
 
+    /// From here on no answer is waited for beyond that moment.
+    pub(crate) fn until(&mut self, deadline: Option<Instant>) {
+        self.deadline = deadline;
+    }
+
     /// Takes a new connection in the place of one that ended.
     pub(crate) fn reopen(&mut self) -> Result<(), Failure> {
+        let deadline = self.deadline;
         *self = if self.start { Self::open()? } else { Self::open_existing()? };
+        self.deadline = deadline;
         Ok(())
     }
 
@@ -119,7 +129,11 @@ impl Client {
     /// The answer on one channel; none when the connection ended.
     fn answer(&mut self, channel: u32) -> Result<Option<Reply>, Failure> {
         loop {
-            match self.next(None)? {
+            match self.next(self.deadline)? {
+                (_, Incoming::TimedOut) => {
+                    let what = "the time ran out before dsx had an answer; what was asked goes on";
+                    return Err(WireError::new(ErrorKind::Timeout, what).hint("see 'dsx list'").into());
+                }
                 (c, Incoming::Reply(reply)) if c == channel => return Ok(Some(reply)),
                 (c, Incoming::Error(error)) if c == channel || c == 0 => return Err(error.into()),
                 (_, Incoming::Lost) => return Ok(None),

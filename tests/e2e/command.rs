@@ -265,6 +265,12 @@ fn a_line_that_the_terminal_would_cut_is_refused() {
     let refused = dsx.run(["send", &id, &"x".repeat(4096)]).expect_code(2);
     assert!(refused.stderr.contains("4096") && refused.stderr.contains("4095"), "{refused:?}");
     assert_eq!(dsx.json(["list"])[0]["turn"], "t1");
+    // One that has to wait its turn is looked at when that comes, and says so instead of being cut.
+    dsx.run(["send", &id, "short"]).expect_code(0);
+    if dsx.run(["send", &id, &"x".repeat(4096)]).code == 0 {
+        let lost = settled(dsx.run(["wait", &id, "--json", "--timeout", "50"]).expect_code(5));
+        assert!(lost["error"].as_str().unwrap().contains("4095"), "{lost}");
+    }
     // A shell that edits its line itself takes it.
     let bash = create(&dsx, &["--", "bash", "--norc", "--noprofile"]);
     assert_eq!(answer(&dsx, &bash, "true"), "");

@@ -276,3 +276,17 @@ fn ctrl_c_leaves_the_turn_of_ask_running() {
     assert_eq!(asking.wait_exit(DEADLINE), 130);
     assert_eq!(dsx.run(["status", &id]).expect_code(0).line(), "working");
 }
+
+#[test]
+fn a_message_whose_file_cannot_be_written_is_not_typed_either() {
+    let home = Home::new();
+    let dsx = dsx(&home);
+    let id = create(&dsx, &DEMO);
+    fs::remove_dir_all(home.dsx_home().join("sessions").join(&id).join("messages")).unwrap();
+    let refused = dsx.run(["send", &id, "a\ttab"]).expect_code(1);
+    assert!(refused.stderr.contains("could not be written"), "{refused:?}");
+    assert_eq!(answer(&dsx, &id, "say after"), "after");
+    let all = dsx.json(["last-message", &id, "-n", "9"]);
+    assert_eq!(all.as_array().unwrap().len(), 1, "the agent was told of a file that is not there: {all}");
+    assert_eq!(dsx.json(["list"])[0]["turn"], "t2");
+}

@@ -232,3 +232,20 @@ fn ctrl_c_is_130_and_the_turn_goes_on() {
     dsx.run(["wait", &id]).expect_code(0);
     assert_eq!(crate::job::last(&dsx, &id), "still here");
 }
+
+#[test]
+fn a_wait_that_is_about_no_turn_outlives_many_turns_and_a_supervisor() {
+    let home = Home::new();
+    let dsx = dsx(&home);
+    let id = create(&dsx, &["--cli", "demo"]);
+    assert_eq!(answer(&dsx, &id, "say 0"), "0");
+    let waiting = dsx.spawn(["wait", &id, "--until", "exited", "--timeout", "50"]);
+    for n in 1..40 {
+        assert_eq!(answer(&dsx, &id, &format!("say {n}")), n.to_string());
+    }
+    dsx.run(["wait", &id, "--turn", "t1", "--until", "idle", "--timeout", "50"]).expect_code(0);
+    dsx_tests::crash::kill_supervisor(&dsx);
+    dsx.run(["keys", &id, "C-c"]).expect_code(0);
+    dsx.run(["keys", &id, "C-c"]).expect_code(0);
+    waiting.wait().expect_code(0);
+}

@@ -18,7 +18,9 @@ pub(super) fn run(args: &AskArgs) -> Outcome {
     let text = text(args.send.text.as_deref(), args.send.file.as_deref())?;
     let mut client = Client::open()?;
     let deadline = deadline(args.until.timeout)?;
+    client.until(deadline);
     let receipt = send(&mut client, &args.send, text)?;
+    client.until(None);
     finish(&mut client, &receipt, args.until.until.as_deref(), deadline, args.send.json)
 }
 

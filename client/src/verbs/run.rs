@@ -31,8 +31,10 @@ pub(super) fn run(args: &RunArgs) -> Outcome {
                 command: false,
                 json: args.create.json,
             };
-            send(&mut client, &message, text)
-                .and_then(|receipt| finish(&mut client, &receipt, None, deadline, args.create.json))
+            client.until(deadline);
+            let sent = send(&mut client, &message, text);
+            client.until(None);
+            sent.and_then(|receipt| finish(&mut client, &receipt, None, deadline, args.create.json))
         }
     };
     if !args.keep {

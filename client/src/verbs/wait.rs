@@ -73,7 +73,10 @@ impl Waiting {
             }
             Incoming::Event(Event::WaitBound(bound)) => {
                 self.request.session = bound.session;
-                self.request.turn = bound.turn;
+                // What is not about a turn is asked again without one.
+                if matches!(self.request.until.as_deref(), None | Some("ended")) {
+                    self.request.turn = bound.turn;
+                }
             }
             Incoming::Error(error) if args.ids.len() == 1 => return Err(error.into()),
             Incoming::Error(error) => {

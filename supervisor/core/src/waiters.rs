@@ -23,7 +23,12 @@ impl Session {
         until: Until,
         out: &mut Vec<Effect>,
     ) {
-        if let Some(asked) = turn.filter(|t| self.durable.turn(*t).is_none()) {
+        // Only the end of a turn is the turn's own; for the rest it need not be in memory any more.
+        let known = |t: TurnId| match until {
+            Until::Ended => self.durable.turn(t).is_some(),
+            Until::Idle | Until::Waiting | Until::Exited => t.0 < self.durable.next_turn,
+        };
+        if let Some(asked) = turn.filter(|t| !known(*t)) {
             let id = &self.durable.spec.id;
             let error = WireError::new(ErrorKind::NoSession, format!("session {id} has no turn {asked}"))
                 .session(id)

@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use dsx_core::adapter::{clean_env, launch};
 use dsx_core::{Caller, Cli, Durable, Fact, Input, Mode, Session, Spec};
 use dsx_protocol::{Create, ErrorKind, Summary, WireError};
+use nix::sys::signal::Signal;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::build::{Parts, build, session_file, transcript_of};
@@ -17,7 +19,7 @@ use super::task::Services;
 use crate::clock::now_ms;
 use crate::files::{make_private_dir, write_private};
 use crate::hook::{SPOOL, TOKEN};
-use crate::keeper::{Child, SpawnRequest};
+use crate::keeper::{Child, Scope, SpawnRequest};
 use crate::log::{Cursor, LogLimits, LogWriter};
 use crate::program;
 use crate::registry::{Reservation, Reserved};
@@ -83,7 +85,10 @@ async fn with_version(mut plan: Plan) -> Plan {
 }
 
 async fn abandon(services: &Services, id: &str) {
-    // Nothing runs yet: what is left is a row and a directory.
+    // A program that was started already, of a session that could not be put together, goes with it.
+    let killed = services.keeper.signal(id, Signal::SIGKILL, Scope::Session);
+    let _ = tokio::time::timeout(super::death::FORCED, killed).await;
+    let _ = services.keeper.forget(id).await;
     let _ = services.store.remove(id).await;
     let dir = services.sessions.join(id);
     let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await;
@@ -285,6 +290,11 @@ pub struct Adopted {
     pub reserved: Reserved,
 }
 
+/// It is listed as what it was, of which nothing is known now.
+fn unknown(published: &watch::Sender<Summary>, was: Summary) {
+    published.send_replace(Summary { status: super::UNKNOWN.to_owned(), ..was });
+}
+
 /// Takes over a session: screen, evidence and delivery as they are now.
 pub async fn adopt(services: Services, adopted: Adopted) -> Result<(), WireError> {
     let Adopted { durable, child, reserved } = adopted;
@@ -301,9 +311,7 @@ pub async fn adopt(services: Services, adopted: Adopted) -> Result<(), WireError
     let read = match read.map_err(|e| failed(&e)).and_then(|read| read.map_err(|e| failed(&e))) {
         Ok(read) => read,
         Err(error) => {
-            // It is listed as what it was, of which nothing is known now.
-            let summary = Session::restore(durable).summary();
-            reserved.summary.send_replace(Summary { status: super::UNKNOWN.to_owned(), ..summary });
+            unknown(&reserved.summary, Session::restore(durable).summary());
             return Err(error);
         }
     };
@@ -329,7 +337,11 @@ pub async fn adopt(services: Services, adopted: Adopted) -> Result<(), WireError
         pid: process,
         tail,
     };
-    let mut task = build(services, parts, reserved).map_err(|e| failed(&e))?;
+    let (summary, was) = (reserved.summary.clone(), parts.core.summary());
+    let mut task = build(services, parts, reserved).map_err(|e| {
+        unknown(&summary, was);
+        failed(&e)
+    })?;
     if !already_over {
         let exit = exit.map(core_exit);
         let found = Found { pid, exit, started, said, read_before };

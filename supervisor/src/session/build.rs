@@ -81,6 +81,7 @@ pub(super) fn build(services: Services, parts: Parts, reserved: Reserved) -> io:
         watches_output: false,
         looking: None,
         awaited_text: None,
+        unwritten: None,
         ended: None,
         kill: None,
         seen_hooks: SeenHooks::default(),

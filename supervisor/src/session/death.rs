@@ -17,7 +17,7 @@ use crate::serve::ReplyTo;
 /// Between asking and forcing, where nobody says otherwise.
 const GRACE_MS: u64 = 3_000;
 /// How long the kernel may take to end what was killed.
-const FORCED: Duration = Duration::from_secs(10);
+pub(super) const FORCED: Duration = Duration::from_secs(10);
 
 /// A kill under way.
 pub(super) struct Killing {

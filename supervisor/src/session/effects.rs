@@ -76,6 +76,12 @@ impl Task {
 
     async fn perform(&mut self, effect: Effect, inputs: &mut VecDeque<Input>) {
         match effect {
+            // Its file could not be written: what would be typed names a file that is not there.
+            Effect::Type { turn, .. } if self.unwritten.take_if(|t| *t == turn).is_some() => {}
+            Effect::Type { turn, .. } if self.would_be_cut(turn) => {
+                let error = format!("its terminal takes lines of at most {} bytes", super::tty::LINE);
+                inputs.push_back(Input::TypeFailed { turn, submitted: false, error });
+            }
             Effect::Type { turn, script } => {
                 if !self.type_job(Job::Turn { turn, script }) {
                     let error = "the terminal takes no input".to_owned();
@@ -114,7 +120,10 @@ impl Task {
                 }
             }
             Effect::WriteMessage { turn, path, text } => {
-                inputs.extend(Self::write_message(turn, path, text).await)
+                if let Some(failed) = Self::write_message(turn, path, text).await {
+                    self.unwritten = Some(turn);
+                    inputs.push_back(failed);
+                }
             }
             Effect::Changed => self.publish(),
             Effect::Persist(_) => {}
@@ -130,6 +139,17 @@ impl Task {
                 inputs.push_back(Input::TypeFailed { turn, submitted: false, error });
             }
             Effect::Sent { request, .. } => {
+                if let Some(to) = self.requests.remove(&request) {
+                    to.answer(Err(refusal()));
+                }
+            }
+            // Nobody is told what a restart would not know of.
+            Effect::Settle { waiter, .. } => {
+                if let Some(to) = self.waiters.remove(&waiter) {
+                    to.answer(Err(refusal()));
+                }
+            }
+            Effect::Done { request, .. } => {
                 if let Some(to) = self.requests.remove(&request) {
                     to.answer(Err(refusal()));
                 }

@@ -6,7 +6,7 @@ use dsx_core::adapter::{key_bytes, read_hook};
 use dsx_core::{Cli, Input, RequestId, SendRequest, Source, Until, WaiterId};
 use dsx_protocol::{
     Created, ErrorKind, Event, Keys, LastMessage, LogChunk, Logs, Messages, Reply, Request, Screen,
-    ScreenReply, Settled, Wait, WireError,
+    ScreenReply, Settled, TurnId, Wait, WireError,
 };
 use serde_bytes::ByteBuf;
 
@@ -56,6 +56,16 @@ impl Task {
     }
 
     /// What the terminal would cut off is refused before it is typed.
+    /// Whether the program's terminal would cut a line of this turn's message now.
+    pub(super) fn would_be_cut(&self, turn: TurnId) -> bool {
+        let longest = |t: &dsx_core::Turn| t.as_typed().lines().map(str::len).max().unwrap_or(0);
+        self.core.spec().cli == Cli::Command
+            && self.core.durable().turn(turn).is_some_and(|t| longest(t) > super::tty::LINE)
+            && self.master.as_ref().is_some_and(super::tty::edits_lines)
+    }
+
+    /// A message that begins at once is refused before it is a turn; one that waits its turn is looked at again
+    /// when that comes.
     fn fits_the_line(&self, text: &str) -> Result<(), WireError> {
         let longest = text.lines().map(str::len).max().unwrap_or(0);
         let free = self.core.spec().cli == Cli::Command && self.core.durable().running().is_none();

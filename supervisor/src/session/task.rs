@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dsx_core::adapter::Drawn;
 use dsx_core::{Exit, Input, RequestId, Session, WaiterId};
-use dsx_protocol::Summary;
+use dsx_protocol::{Summary, TurnId};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
@@ -86,6 +86,8 @@ pub(super) struct Task {
     /// The program has ended; its last output may still be on its way.
     pub(super) ended: Option<Exit>,
     pub(super) kill: Option<super::death::Killing>,
+    /// The turn whose message could not be written to its file.
+    pub(super) unwritten: Option<TurnId>,
     /// Keys of hooks' reports that were taken.
     pub(super) seen_hooks: SeenHooks,
     pub(super) over: bool,
@@ -153,7 +155,10 @@ impl Task {
             }
         }
         self.answer_when_ready();
-        self.services.registry.gone(&self.id).await;
+        // A session that was removed has given its name back already; another may have it by now.
+        if !self.over {
+            self.services.registry.gone(&self.id).await;
+        }
     }
 
     pub(super) async fn typed(&mut self, typed: Typed) {

@@ -25,6 +25,10 @@ pub const FILE: &str = "dsx.db";
 const QUEUE: usize = 1_024;
 /// Requests committed together at most.
 const BATCH: usize = 64;
+/// What the status record said is kept so many times over: only the newest of each kind matters.
+const REPORTS_KEPT: i64 = 16;
+/// In the place of a turn, for what the status record said.
+const REPORTED: i64 = -1;
 /// Turns whose facts are kept, besides those that still matter; older ones keep their text.
 const TURNS_KEPT: i64 = 256;
 
@@ -162,7 +166,10 @@ fn append(connection: &Connection, session: &str, at: u64, facts: &[Fact]) -> Re
     let mut insert =
         connection.prepare_cached("INSERT INTO facts (session, turn, at, body) VALUES (?1, ?2, ?3, ?4)")?;
     for fact in facts {
-        let turn = turn_of(fact).map(|t| t.0 as i64);
+        let turn = match fact {
+            Fact::Reported { .. } => Some(REPORTED),
+            other => turn_of(other).map(|t| t.0 as i64),
+        };
         insert.execute(params![session, turn, at as i64, serde_json::to_string(fact)?])?;
         project(connection, session, at, fact)?;
     }
@@ -175,6 +182,9 @@ const fn turn_of(fact: &Fact) -> Option<TurnId> {
         | Fact::Delivering { turn, .. }
         | Fact::Withdrawn { turn }
         | Fact::Confirmed { turn, .. }
+        | Fact::Told { turn, .. }
+        | Fact::Known { turn, .. }
+        | Fact::Ahead { turn, .. }
         | Fact::Ended { turn, .. } => Some(*turn),
         _ => None,
     }
@@ -200,6 +210,15 @@ fn project(connection: &Connection, session: &str, at: u64, fact: &Fact) -> Resu
                        (SELECT turn FROM turns WHERE session = ?1 AND turn <= ?2 AND outcome IS NOT NULL)",
                 )?
                 .execute(params![session, turn.0 as i64 - TURNS_KEPT])?;
+        }
+        Fact::Reported { .. } => {
+            connection
+                .prepare_cached(
+                    "DELETE FROM facts WHERE session = ?1 AND turn = ?2 AND cursor <=
+                       (SELECT cursor FROM facts WHERE session = ?1 AND turn = ?2
+                        ORDER BY cursor DESC LIMIT 1 OFFSET ?3)",
+                )?
+                .execute(params![session, REPORTED, REPORTS_KEPT])?;
         }
         _ => {}
     }

@@ -1,6 +1,6 @@
 use std::fs;
 
-use dsx_core::{Cli, Durable, Mode, Origin, Spec};
+use dsx_core::{Cli, Durable, Mode, Origin, Reported, Rest, Spec};
 
 use super::*;
 
@@ -117,4 +117,19 @@ async fn a_fact_that_cannot_be_read_costs_no_other() {
         store.load().await.unwrap(),
         [("a".to_owned(), vec![(1, Fact::Created(Box::new(spec("a")))), (1, Fact::Ready), (3, Fact::Ready)])]
     );
+}
+
+#[tokio::test]
+async fn what_a_program_reports_over_and_over_is_not_kept_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(&dir.path().join(FILE), 0).unwrap();
+    store.append("a", 1, vec![Fact::Created(Box::new(spec("a")))]).await.unwrap();
+    for at in 0..200 {
+        let said = if at % 2 == 0 { Reported::Working } else { Reported::Resting(Rest::Done) };
+        store.append("a", 2 + at, vec![Fact::Reported { said }]).await.unwrap();
+    }
+    let all = store.load().await.unwrap();
+    let (_, history) = &all[0];
+    assert!(history.len() < 40, "{}", history.len());
+    assert_eq!(history.last().map(|(at, _)| *at), Some(201));
 }

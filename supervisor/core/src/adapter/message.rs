@@ -38,7 +38,7 @@ pub(super) fn route(spec: &Spec, turn: TurnId, text: &str, command: bool) -> Res
     }
     match spec.cli {
         Cli::Command => route_to_command(&spec.id, text),
-        Cli::Claude | Cli::Demo if command => Ok(Routed::default()),
+        Cli::Claude | Cli::Demo if command => route_to_command(&spec.id, text),
         Cli::Claude | Cli::Demo => route_to_agent(spec, turn, text),
     }
 }
