@@ -10,7 +10,6 @@ use crate::composer::Composer;
 use crate::durable::{Origin, TurnState};
 use crate::evidence::Source;
 use crate::fact::{Fact, Outcome, Reported};
-use crate::heard::{Taken, is_of};
 use crate::input::{Effect, Now, Recovery, RequestId, ScreenText, SendRequest, Timer};
 use crate::session::{Said, Session};
 use crate::spec::Cli;
@@ -260,51 +259,6 @@ impl Session {
         let receipt = self.receipt(turn, "submitted", Some(evidence));
         let sent = |(request, _): (RequestId, TurnId)| Effect::Sent { request, result: Ok(receipt.clone()) };
         out.extend(self.live.sends.extract_if(.., |(_, t)| *t == turn).map(sent));
-    }
-
-    pub(crate) fn taken_while_delivering(
-        &mut self,
-        now: Now,
-        turn: TurnId,
-        taken: Taken,
-        out: &mut Vec<Effect>,
-    ) {
-        let Some(sent) = self.durable.turn(turn) else { return };
-        let p = &mut self.live.progress;
-        if !adapter::holds(&taken.text, sent.as_typed()) {
-            let known = taken.prompt.as_ref().is_some_and(|p| self.is_of_another(turn, p));
-            // Said late, or again, of a turn that is over: it explains nothing that the agent does now.
-            let over = self
-                .turn_of(&taken)
-                .filter(|id| self.durable.turn(*id).is_some_and(|t| is_of(t, &taken.text)));
-            match over {
-                Some(turn) if !self.durable.words => {
-                    let as_of = taken.at;
-                    self.fact(now, Fact::Known { turn, prompt: taken.prompt, goes_on: false, as_of }, out);
-                }
-                Some(_) => {}
-                None if known => {}
-                None => {
-                    self.fact(now, Fact::Ahead { turn, prompt: taken.prompt }, out);
-                    let what = "the agent took another message than the one typed";
-                    self.note(Source::Dsx, now.ms, what.to_owned());
-                }
-            }
-            return;
-        }
-        // Written before this turn was typed: an earlier turn's line, come late.
-        if taken.at < p.since {
-            return;
-        }
-        let altered = !adapter::same_text(&taken.text, sent.as_typed());
-        p.typed = true;
-        p.taken_at = taken.at;
-        p.in_transcript = taken.source == Source::Transcript;
-        let evidence = match altered {
-            true => format!("{} (the agent saw it altered)", taken.source.name()),
-            false => taken.source.name().to_owned(),
-        };
-        self.confirm(now, turn, &evidence, taken.prompt, taken.at, out);
     }
 
     pub(crate) fn look_if_still_there(&mut self, turn: TurnId, out: &mut Vec<Effect>) {

@@ -43,6 +43,7 @@ mod prompts;
 mod session;
 mod spec;
 mod status;
+mod taken;
 mod verdict;
 mod waiters;
 
