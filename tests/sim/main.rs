@@ -6,6 +6,7 @@
 mod agent;
 mod checks;
 mod clients;
+mod endings;
 mod plan;
 mod program;
 mod rng;
