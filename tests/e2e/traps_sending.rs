@@ -141,3 +141,25 @@ fn what_somebody_types_is_a_turn_of_its_own() {
         assert_eq!(answer(dsx, &id, "say sent again"), "sent again");
     });
 }
+
+#[test]
+fn what_somebody_types_ahead_is_nobody_elses_answer() {
+    with_each_claude("what_somebody_types_ahead_is_nobody_elses_answer", |dsx, server| {
+        let id = create(dsx, &[]);
+        dsx.run(["send", &id, "hold first mine"]).expect_code(0);
+        server.held("first");
+        dsx.run(["keys", &id, "say typed ahead"]).expect_code(0);
+        eventually(dsx, &id, || dsx.run(["screen", &id]).stdout.contains("typed ahead"));
+        dsx.run(["keys", &id, "Enter"]).expect_code(0);
+        // The agent shows what waits behind the running turn.
+        eventually(dsx, &id, || dsx.run(["screen", &id]).stdout.contains("edit queued messages"));
+        server.release("first");
+        dsx.run(["wait", &id, "--turn", "t1", "--timeout", "50"]).expect_code(0);
+        let _ = server.turn("say typed ahead");
+        assert_eq!(answer(dsx, &id, "say next"), "next");
+        assert_eq!(dsx.json(["last-message", &id, "--turn", "t1"])[0]["text"], "mine");
+        let all = dsx.json(["last-message", &id, "-n", "9"]);
+        let texts: Vec<&str> = all.as_array().unwrap().iter().filter_map(|m| m["text"].as_str()).collect();
+        assert_eq!(texts, ["mine", "typed ahead", "next"]);
+    });
+}
