@@ -48,6 +48,20 @@ impl Claude {
         });
     }
 
+    /// Types a message and submits it once it is drawn. 2.1.197 sometimes takes a CR that comes early for
+    /// nothing and leaves the text in the box: then, and only then, it is pressed again.
+    pub fn submit(&self, text: &str) {
+        self.pty.write(text);
+        self.pty.wait_screen(DEADLINE, text);
+        for _ in 0..5 {
+            self.pty.write("\r");
+            if self.pty.try_wait(Duration::from_secs(3), |seen| is_empty(seen).then_some(())).is_ok() {
+                return;
+            }
+        }
+        panic!("the message was not taken: {text}");
+    }
+
     /// Waits until the input box is empty, or not.
     pub fn wait_empty(&self, empty: bool) {
         self.pty.wait(DEADLINE, |seen| (is_empty(seen) == empty).then_some(()));

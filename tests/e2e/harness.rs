@@ -8,7 +8,7 @@ use crate::claude::Claude;
 
 fn says_hello(package: Package, test: &str) {
     let Some(claude) = Claude::start(package, test) else { return };
-    claude.pty.write("say hello from the script\r");
+    claude.submit("say hello from the script");
     let turn = claude.server.turn("say hello from the script");
     assert_eq!(turn.kind, Kind::Turn);
     assert_eq!(turn.path, "/v1/messages?beta=true");
@@ -31,7 +31,7 @@ fn so_does_the_claude_before_osc_7501() {
 #[test]
 fn a_held_answer_waits_for_the_test() {
     let Some(claude) = Claude::start(CLAUDE, "a_held_answer_waits_for_the_test") else { return };
-    claude.pty.write("hold MIDDLE first-half second-half\r");
+    claude.submit("hold MIDDLE first-half second-half");
     claude.server.held("MIDDLE");
     claude.wait_report("state=working", 0);
     assert!(!claude.reports_soon("state=done", 0));
