@@ -163,3 +163,22 @@ fn what_somebody_types_ahead_is_nobody_elses_answer() {
         assert_eq!(texts, ["mine", "typed ahead", "next"]);
     });
 }
+
+#[test]
+fn somebodys_draft_is_not_sent_with_a_message() {
+    with_each_claude("somebodys_draft_is_not_sent_with_a_message", |dsx, server| {
+        let id = create(dsx, &[]);
+        assert_eq!(answer(dsx, &id, "say before"), "before");
+        dsx.run(["keys", &id, "say my half-typed"]).expect_code(0);
+        eventually(dsx, &id, || dsx.run(["screen", &id]).stdout.contains("say my half-typed"));
+        // The message waits for the box, and the draft is left as it is.
+        let sending = dsx.spawn(["ask", &id, "say the message"]);
+        dsx.run(["wait", &id, "--until", "exited", "--timeout", "1"]).expect_code(124);
+        assert!(dsx.run(["screen", &id]).stdout.contains("say my half-typed"));
+        dsx.run(["keys", &id, " draft"]).expect_code(0);
+        eventually(dsx, &id, || dsx.run(["screen", &id]).stdout.contains("half-typed draft"));
+        dsx.run(["keys", &id, "Enter"]).expect_code(0);
+        assert_eq!(sending.wait().expect_code(0).stdout, "the message\n");
+        let _ = (server.turn("say my half-typed draft"), server.turn("say the message"));
+    });
+}

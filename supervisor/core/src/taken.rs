@@ -171,7 +171,7 @@ impl Session {
 
     fn taken_while_running(&mut self, now: Now, id: TurnId, taken: Taken, out: &mut Vec<Effect>) {
         let Some(turn) = self.durable.turn(id) else { return };
-        let place = self.place(turn, &taken);
+        let (place, unnamed) = (self.place(turn, &taken), turn.prompts.is_empty());
         if taken.source == Source::Transcript {
             self.follow_transcript(id, &taken);
         }
@@ -185,10 +185,13 @@ impl Session {
                 self.fact(now, Fact::Known { turn: id, prompt, goes_on: false, as_of }, out);
             }
             Place::GoesOn => {
+                // Where it is not certain whose sub-agents they are, their words are not the turn's.
+                let unsure = self.live.progress.uncertain && unnamed;
+                let prompt = prompt.filter(|_| !unsure);
                 self.fact(now, Fact::Known { turn: id, prompt, goes_on: true, as_of }, out);
                 let p = &mut self.live.progress;
                 p.since = as_of;
-                p.uncertain = false;
+                p.uncertain = unsure;
                 // The status record works for sub-agents too: if it rests, it is at the end of all of it.
                 p.file_rest = p.file_rest.filter(|rest| *rest > as_of);
             }

@@ -45,7 +45,11 @@ impl Task {
             Request::Explain(_) => to.answer(Ok(Reply::Explained(self.core.explain()))),
             Request::LastMessage(last) => to.answer(self.last_message(&last).await.map(Reply::Messages)),
             Request::Screen(screen) => to.answer(Ok(Reply::Screen(self.screen(&screen)))),
-            Request::Keys(keys) => to.answer(self.keys(&keys).map(|()| Reply::Done)),
+            Request::Keys(keys) => {
+                // Known before they are typed: whatever is in the input box from here on may be theirs.
+                self.input(Input::Keys).await;
+                to.answer(self.keys(&keys).map(|()| Reply::Done));
+            }
             Request::Kill(kill) => self.kill(kill.grace_ms, to).await,
             Request::Logs(logs) => self.logs(&logs, &to),
             other => {

@@ -207,7 +207,10 @@ impl Task {
             Command::Hook { at, key, payload, to } => self.hook(at, &key, &payload, to).await,
             Command::ReadSpool => self.read_spool().await,
             Command::Exited(exit) => self.program_ended(exit).await,
-            Command::Input(viewer, bytes, room) => self.viewer_typed(viewer, bytes, room),
+            Command::Input(viewer, bytes, room) => {
+                self.input(Input::Keys).await;
+                self.viewer_typed(viewer, bytes, room);
+            }
             Command::Resize(viewer, cols, rows) => self.viewer_resized(viewer, cols, rows),
             Command::Left(viewer) => self.viewer_left(viewer),
             Command::Room(viewer) => self.viewer_has_room(viewer),
