@@ -41,6 +41,18 @@ pub(crate) fn members(leader: u32) -> io::Result<Vec<u32>> {
     select(|found| found.session == leader && !found.zombie)
 }
 
+/// Whether `parent` has a child that is still to run and has not yet become another program: a shell's command
+/// that has not had a processor so far, and so not taken the terminal either.
+pub(crate) fn has_forked(parent: u32) -> bool {
+    let name = |pid: u32| fs::read_to_string(format!("/proc/{pid}/comm")).ok();
+    let Ok(children) = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")) else {
+        return false;
+    };
+    let children = children.split_ascii_whitespace().filter_map(|pid| pid.parse().ok());
+    let parents_name = name(parent);
+    children.filter(|pid| stat(*pid).is_ok_and(|found| found.busy)).any(|pid| name(pid) == parents_name)
+}
+
 /// The children of `parent` that wait to be reaped, without those that are `known`.
 pub(crate) fn zombies_of(parent: u32, known: impl Fn(u32) -> bool) -> io::Result<Vec<u32>> {
     // One page instead of all processes, where the kernel has it.

@@ -132,27 +132,30 @@ impl Task {
     /// that had the terminal when the turn was typed, and it has read it.
     pub(super) fn foreground(&mut self) -> Option<Input> {
         let running = self.core.durable().running().map(|t| (t.id, t.delivering_at.unwrap_or(t.queued_at)));
+        let is_new = running.is_some_and(|(_, at)| now_ms() < at + UNREAD_MS);
+        let reader = self.foreground_group();
         let unread = self.master.as_ref().is_some_and(|m| super::tty::unread(m).is_ok_and(|n| n > 0));
-        let group = self.foreground_group();
-        let starting = unread && running.is_some_and(|(_, at)| now_ms() < at + UNREAD_MS);
+        let starting = unread && is_new;
         if starting {
-            // Whoever has the terminal now is the one to read it.
-            self.typed_to = group;
+            // Whoever had the terminal while it was unread is the one to read it.
+            self.typed_to = reader;
         }
-        let own =
-            group.filter(|g| Some(*g) == self.core.durable().pid || (group == self.typed_to && !unread));
-        let busy = own.is_some_and(|leader| procfs::stat(leader).is_ok_and(|found| found.busy));
+        let leader =
+            reader.filter(|g| Some(*g) == self.core.durable().pid || (reader == self.typed_to && !unread));
+        let busy = leader.is_some_and(|leader| {
+            procfs::stat(leader).is_ok_and(|found| found.busy) || (is_new && procfs::has_forked(leader))
+        });
         if let Some((turn, _)) = running.filter(|_| starting || busy) {
             self.timers.arm(Due::Core(Timer::Quiet(turn)), LOOK_AGAIN_MS);
             return None;
         }
-        let evidence = Evidence::Quiet { own: own.is_some() };
-        Some(Input::Said { source: Source::Process, at: now_ms(), evidence })
+        // Looked at last: what it was busy with until just now may have the terminal by now.
+        let own = leader.is_some() && self.foreground_group() == leader;
+        Some(Input::Said { source: Source::Process, at: now_ms(), evidence: Evidence::Quiet { own } })
     }
 
-    pub(super) fn foreground_group(&self) -> Option<u32> {
-        let group = self.master.as_ref().and_then(|m| nix::unistd::tcgetpgrp(m).ok())?;
-        u32::try_from(group.as_raw()).ok()
+    fn foreground_group(&self) -> Option<u32> {
+        super::tty::foreground_group(self.master.as_ref()?)
     }
 
     /// The plain text of a turn's output, without the echoed line that asked for it.

@@ -169,8 +169,8 @@ impl Task {
                 return;
             }
             Typed::Mixed { turn } => Input::Mixed { turn },
-            Typed::Submitting { turn } => {
-                self.typed_to = self.foreground_group();
+            Typed::Submitting { turn, foreground } => {
+                self.typed_to = foreground;
                 Input::Submitting { turn }
             }
             Typed::Done { turn } => Input::Typed { turn },

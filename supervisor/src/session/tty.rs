@@ -22,6 +22,11 @@ pub(super) fn unread(master: impl AsFd) -> io::Result<u64> {
     Ok(rustix::io::ioctl_fionread(other_side)?)
 }
 
+/// The process group that has the terminal.
+pub(super) fn foreground_group(master: impl AsFd) -> Option<u32> {
+    u32::try_from(nix::unistd::tcgetpgrp(master).ok()?.as_raw()).ok()
+}
+
 /// Whether the kernel edits lines for the program. It cuts a longer one than [`LINE`] off without a word.
 pub(super) fn edits_lines(master: impl AsFd) -> bool {
     rustix::termios::tcgetattr(master).is_ok_and(|t| t.local_modes.contains(LocalModes::ICANON))

@@ -48,6 +48,9 @@ pub(super) enum Typed {
     /// Told before the submitting write, so that no answer to it can be read before it is known.
     Submitting {
         turn: TurnId,
+        /// The process group that had the terminal then. Looked at by the writer itself: a moment after the
+        /// write it may be that of what the message started.
+        foreground: Option<u32>,
     },
     Done {
         turn: TurnId,
@@ -178,8 +181,9 @@ impl Writer {
                 Step::Submit(bytes) => {
                     if let Some(turn) = turn {
                         self.cursor.submitting();
+                        let foreground = super::tty::foreground_group(&self.master);
                         // The task has ended: there is nobody to be told.
-                        let _ = self.told.send(Typed::Submitting { turn }).await;
+                        let _ = self.told.send(Typed::Submitting { turn, foreground }).await;
                     }
                     self.write(bytes).await?;
                     if turn.is_some() {
