@@ -33,12 +33,13 @@ pub use frame::{Decoder, Frame, FrameError, Kind, MAX_BODY, body, decode, encode
 pub use hello::{Hello, VERSION, VERSION_MIN, agree};
 pub use ids::{ParseTurnError, TurnId};
 pub use reply::{
-    Created, Event, Explained, Killed, LogChunk, Message, Messages, Prompt, PromptOption, Reply, ScreenReply,
-    SendReceipt, Sessions, Settled, Signal, StatusReply, Summary, SupervisorReply, WaitBound,
+    Created, Decided, Entry, Event, Explained, Happened, Killed, LogChunk, Message, Messages, OpenPrompts,
+    Prompt, PromptOption, Question, Reply, Responded, ScreenReply, SendReceipt, Sessions, Settled, Signal,
+    StatusReply, Summary, SupervisorReply, WaitBound,
 };
 pub use request::{
-    Attach, Create, Explain, Hook, Interrupt, Keys, Kill, LastMessage, List, Logs, Pair, Request, Resize,
-    Screen, Send, Status, Supervisor, Wait,
+    Answer, Attach, Create, Describe, Events, Explain, Hook, Interrupt, Keys, Kill, LastMessage, List, Logs,
+    Pair, Prompts, Rename, Request, Resize, Respond, Screen, Send, Status, Supervisor, Transcript, Wait,
 };
 
 /// The version of dsx itself, from the one place that states it (the workspace's `Cargo.toml`).

@@ -19,6 +19,10 @@ pub enum Reply {
     Screen(ScreenReply),
     Killed(Killed),
     Supervisor(SupervisorReply),
+    Prompts(OpenPrompts),
+    Responded(Responded),
+    /// What a hook is to print for its agent.
+    Decided(Decided),
     /// Done, and there is nothing to say.
     Done,
     /// An answer of a newer supervisor.
@@ -34,6 +38,10 @@ pub enum Event {
     WaitBound(WaitBound),
     /// A piece of a log.
     Log(LogChunk),
+    /// Something happened.
+    Happened(Happened),
+    /// Something was said.
+    Entry(Entry),
     #[serde(other)]
     Unknown,
 }
@@ -61,6 +69,15 @@ pub struct Summary {
     pub viewers: u32,
     pub last_used: u64,
     pub exit_code: Option<i32>,
+    /// A name that was given to it, as good as its id.
+    pub name: Option<String>,
+    pub labels: Vec<(String, String)>,
+    /// `ask`, `deny` or `allow`.
+    pub on_prompt: String,
+    pub may_respond: bool,
+    pub ttl_ms: Option<u64>,
+    /// The session whose work it took over.
+    pub from: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -76,12 +93,14 @@ pub struct Created {
 pub struct SendReceipt {
     pub session: String,
     pub turn: Option<TurnId>,
-    /// `submitted` or `queued`.
+    /// `submitted`, `queued` or `absorbed` (it joined the turn that ran; that is `turn` then).
     pub delivery: String,
     /// What showed that the agent has it.
     pub evidence: Option<String>,
     /// `terminal` or `file`.
     pub via: String,
+    /// The turn that was stopped for it.
+    pub interrupted: Option<TurnId>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -113,9 +132,28 @@ pub struct Prompt {
     pub kind: String,
     pub tool: Option<String>,
     pub text: String,
+    /// What the tool would run, in full.
     pub command: Option<String>,
+    /// Of the first question.
     pub options: Vec<PromptOption>,
     pub opened_at: u64,
+    /// What the tool would change, as a unified diff.
+    pub diff: Option<String>,
+    /// Where the agent asks several things at once, or several options may be chosen.
+    pub questions: Vec<Question>,
+}
+
+/// One question of a prompt.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Question {
+    /// From 1.
+    pub n: u32,
+    pub header: Option<String>,
+    pub text: String,
+    pub options: Vec<PromptOption>,
+    /// Several may be chosen.
+    pub multiple: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -123,6 +161,7 @@ pub struct Prompt {
 pub struct PromptOption {
     pub n: u32,
     pub label: String,
+    pub description: Option<String>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -229,4 +268,67 @@ pub struct SupervisorReply {
     pub started_at: u64,
     pub sessions: u32,
     pub socket: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct OpenPrompts {
+    /// Oldest first.
+    pub prompts: Vec<Prompt>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Responded {
+    pub session: String,
+    pub prompt: String,
+    pub turn: Option<TurnId>,
+    /// `hook` (the agent's own way) or `keys` (typed into its dialog).
+    pub via: String,
+    /// The answer, in the words of the dialog.
+    pub answer: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Decided {
+    /// For the hook's standard output; empty where the agent is to do without.
+    pub output: ByteBuf,
+}
+
+/// One thing that happened.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Happened {
+    /// Grows from event to event, over all sessions.
+    pub cursor: u64,
+    pub at: u64,
+    pub session: String,
+    /// `created started ready queued delivering confirmed ended prompt answered exited removed changed`.
+    pub what: String,
+    pub turn: Option<TurnId>,
+    /// How a turn ended, or how a prompt was answered.
+    pub outcome: Option<String>,
+    /// Who or what did it.
+    pub by: Option<String>,
+    pub text: Option<String>,
+    pub prompt: Option<Prompt>,
+    pub exit_code: Option<i32>,
+    /// So many events before this one are no longer kept.
+    pub expired: u64,
+}
+
+/// One thing that was said.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Entry {
+    pub cursor: u64,
+    pub at: u64,
+    /// `user`, `assistant`, `tool` (what it was given), `result` (what it gave) or `note`.
+    pub role: String,
+    pub turn: Option<TurnId>,
+    pub tool: Option<String>,
+    pub text: String,
+    /// A tool that failed.
+    pub error: bool,
 }

@@ -28,6 +28,12 @@ pub enum Request {
     Resize(Resize),
     Supervisor(Supervisor),
     Hook(Hook),
+    Prompts(Prompts),
+    Respond(Respond),
+    Events(Events),
+    Transcript(Transcript),
+    Rename(Rename),
+    Describe(Describe),
     /// A verb of a newer client. It is answered with an error that says so.
     #[serde(other)]
     Unknown,
@@ -54,6 +60,16 @@ pub struct Create {
     pub rows: u16,
     /// Names this call, so that a repeat after a lost connection does not start a second session.
     pub key: Option<String>,
+    /// Names and values to find it by.
+    pub labels: Vec<(String, String)>,
+    /// What becomes of the agent's prompts: `ask` (they stay open; the default), `deny` or `allow`.
+    pub on_prompt: Option<String>,
+    /// It may answer its own and its ancestors' prompts. Only a caller outside of any session may say so.
+    pub may_respond: bool,
+    /// Milliseconds without a turn, a prompt or a viewer after which it is ended and forgotten; none is never.
+    pub ttl_ms: Option<u64>,
+    /// The session whose agent, directory, mode, model, group and labels it takes over where none are given.
+    pub from: Option<String>,
 }
 
 /// Hand a message to the agent as a turn of its own.
@@ -68,6 +84,12 @@ pub struct Send {
     pub queue: bool,
     /// Let the agent run it as a command of its own (`/x`, `!x`).
     pub command: bool,
+    /// Stop the running turn first.
+    pub interrupt: bool,
+    /// Join the running turn instead of waiting for its end.
+    pub steer: bool,
+    /// Milliseconds to wait while somebody's draft is in the agent's input box; none is 30,000.
+    pub draft_ms: Option<u64>,
 }
 
 /// Hold the reply until a turn settles.
@@ -108,6 +130,10 @@ pub struct LastMessage {
 pub struct List {
     /// Exited sessions too.
     pub all: bool,
+    /// Only those of this group.
+    pub group: Option<String>,
+    /// Only those that have all of these.
+    pub labels: Vec<(String, String)>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -191,4 +217,81 @@ pub struct Hook {
     pub key: String,
     /// The hook's standard input, as it came.
     pub payload: ByteBuf,
+    /// The agent waits for a decision: the reply comes when there is one, or when none is needed any more.
+    pub holds: bool,
+}
+
+/// List the open prompts.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Prompts {
+    /// None is of all sessions.
+    pub session: Option<String>,
+}
+
+/// Answer a prompt. Exactly one of `allow`, `deny` and `answers` is given.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Respond {
+    pub session: String,
+    /// None where only one is open.
+    pub prompt: Option<String>,
+    pub allow: bool,
+    pub deny: bool,
+    /// With `deny`: what the agent is told.
+    pub message: Option<String>,
+    pub answers: Vec<Answer>,
+}
+
+/// What is chosen, or said, to one question.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Answer {
+    /// From 1; 0 is the first that no other answer is for.
+    pub question: u32,
+    /// Options by number or label; several only where the question takes several.
+    pub choices: Vec<String>,
+    /// An answer in words of one's own.
+    pub text: Option<String>,
+}
+
+/// What happened, oldest first, as events before the reply.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Events {
+    /// Only those after this one; none is from the oldest that is kept, or with `follow` from now on.
+    pub since: Option<u64>,
+    /// Go on as more happens: there is no reply then.
+    pub follow: bool,
+    /// Only this session's.
+    pub session: Option<String>,
+}
+
+/// What was said in a session, by role, as events before the reply.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Transcript {
+    pub session: String,
+    /// Only the last so many entries.
+    pub tail: Option<u32>,
+    /// Only those after this one.
+    pub since: Option<u64>,
+    /// Go on as more is said, until the session ends.
+    pub follow: bool,
+}
+
+/// Give a session a name that can be used in place of its id. An empty one takes it away.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Rename {
+    pub session: String,
+    pub name: String,
+}
+
+/// Say what a session is for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Describe {
+    pub session: String,
+    pub description: String,
 }

@@ -122,10 +122,11 @@ macro_rules! every {
 }
 
 every!(requests, Request:
-    Create Send Wait Status Explain LastMessage List Screen Keys Interrupt Logs Kill Attach Resize Supervisor Hook;);
+    Create Send Wait Status Explain LastMessage List Screen Keys Interrupt Logs Kill Attach Resize Supervisor Hook
+    Prompts Respond Events Transcript Rename Describe;);
 every!(replies, Reply:
-    Created Sent Settled Status Explained Messages Sessions Screen Killed Supervisor; Done);
-every!(events, Event: WaitBound Log;);
+    Created Sent Settled Status Explained Messages Sessions Screen Killed Supervisor Prompts Responded Decided; Done);
+every!(events, Event: WaitBound Log Happened Entry;);
 
 /// Every kind of error. One that is missing here does not compile.
 pub fn error_kinds() -> Vec<ErrorKind> {

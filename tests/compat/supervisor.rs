@@ -104,7 +104,7 @@ fn the_first_frame_must_be_a_hello() {
     let home = Home::new();
     let mut served = Served::start(&home);
     let mut peer = Peer::connect(&served.socket);
-    peer.send(Kind::Request, 9, &Request::List(List { all: true }));
+    peer.send(Kind::Request, 9, &Request::List(List { all: true, ..List::default() }));
     let (channel, error) = peer.error();
     expect_kind(&error, ErrorKind::Usage);
     assert_eq!((channel, error.message.contains("hello")), (9, true));
@@ -206,7 +206,9 @@ fn a_peer_that_reads_nothing_holds_up_nobody() {
     let home = Home::new();
     let mut served = Served::start(&home);
     let mut deaf = Peer::greeted(&served.socket);
-    let list = encode(Kind::Request, 1, &body(&Request::List(List { all: true })).unwrap()).unwrap();
+    let list =
+        encode(Kind::Request, 1, &body(&Request::List(List { all: true, ..List::default() })).unwrap())
+            .unwrap();
     // More answers than its socket and its outbox hold.
     deaf.write(&list.repeat(20_000));
     served.lives_on();

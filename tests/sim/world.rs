@@ -206,6 +206,8 @@ impl World {
             agent_home: None,
             key: None,
             dir: "/d".into(),
+
+            terms: dsx_core::Terms::default(),
         }
     }
 

@@ -83,6 +83,7 @@ fn request(args: &CreateArgs) -> Result<Create, Failure> {
         cols: args.cols,
         rows: args.rows,
         key: Some(Uuid::new_v4().to_string()),
+        ..Create::default()
     })
 }
 

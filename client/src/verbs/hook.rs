@@ -41,7 +41,7 @@ fn report(dir: &Path) -> io::Result<()> {
     write_private(&dir.join(SPOOL).join(&key), &payload)?;
     let token = fs::read_to_string(dir.join(TOKEN))?.trim().to_owned();
     let session = dir.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    deliver(&Request::Hook(Hook { session, token, key, payload: ByteBuf::from(payload) }))
+    deliver(&Request::Hook(Hook { session, token, key, payload: ByteBuf::from(payload), holds: false }))
 }
 
 /// Hands the report over and waits until it was taken, briefly.

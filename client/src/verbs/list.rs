@@ -31,7 +31,7 @@ pub(super) fn run(args: &ListArgs) -> Outcome {
 }
 
 pub(super) fn fetch(client: &mut Client, all: bool) -> Result<Sessions, Failure> {
-    match client.call(&Request::List(List { all }))? {
+    match client.call(&Request::List(List { all, ..List::default() }))? {
         Reply::Sessions(sessions) => Ok(sessions),
         other => Err(unexpected(&other)),
     }

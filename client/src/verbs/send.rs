@@ -36,6 +36,7 @@ pub(super) fn send(client: &mut Client, args: &SendArgs, text: String) -> Result
         key: Some(args.key.clone().unwrap_or_else(|| format!("auto-{}", Uuid::new_v4()))),
         queue: args.queue,
         command: args.command,
+        ..Send::default()
     });
     match client.call(&request)? {
         Reply::Sent(receipt) => Ok(receipt),

@@ -183,6 +183,8 @@ mod tests {
             agent_home: None,
             key: None,
             dir: "/d".into(),
+
+            terms: crate::Terms::default(),
         };
         let turn = TurnId(1);
         let queued = Fact::Queued {

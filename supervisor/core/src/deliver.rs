@@ -118,6 +118,7 @@ impl Session {
             turn: Some(turn),
             delivery: delivery.to_owned(),
             evidence: evidence.map(str::to_owned),
+            interrupted: None,
             via: if by_file { "file" } else { "terminal" }.to_owned(),
         }
     }

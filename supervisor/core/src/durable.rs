@@ -120,6 +120,9 @@ pub struct Durable {
     pub conversation: Option<String>,
     pub transcript: Option<String>,
     pub exit: Option<Exit>,
+    /// A name that is as good as its id.
+    pub name: Option<String>,
+    pub description: Option<String>,
     /// When the last fact came.
     pub last_at: u64,
 }
@@ -129,6 +132,8 @@ impl Durable {
     pub fn new(spec: Spec) -> Self {
         Self {
             conversation: spec.conversation.clone(),
+            description: spec.description.clone(),
+            name: None,
             last_at: spec.created_at,
             spec,
             pid: None,
@@ -230,6 +235,8 @@ impl Durable {
                 self.osc = Some((said.clone(), at));
             }
             Fact::Exited(exit) => self.exit = Some(*exit),
+            Fact::Renamed { name } => self.name.clone_from(name),
+            Fact::Described { description } => self.description.clone_from(description),
             Fact::Delivering { .. }
             | Fact::Withdrawn { .. }
             | Fact::Confirmed { .. }

@@ -189,4 +189,11 @@ pub enum Fact {
         transcript: Option<String>,
     },
     Exited(Exit),
+    /// It has a name now that is as good as its id, or none any more.
+    Renamed {
+        name: Option<String>,
+    },
+    Described {
+        description: Option<String>,
+    },
 }

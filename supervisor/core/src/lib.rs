@@ -54,4 +54,4 @@ pub use fact::{Exit, Fact, Outcome, Reported, Told};
 pub use input::{Effect, Input, Now, Recovery, RequestId, ScreenText, SendRequest, Timer, Until, WaiterId};
 pub use names::{CHAMPIONS, ROLES, Resolution, pick_name, resolve};
 pub use session::Session;
-pub use spec::{Cli, Mode, Spec};
+pub use spec::{Cli, Mode, OnPrompt, Spec, Terms};

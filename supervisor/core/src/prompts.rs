@@ -80,6 +80,7 @@ impl Session {
             command: asked.command,
             options: asked.options,
             opened_at: at,
+            ..Prompt::default()
         };
         self.fact(now, Fact::PromptOpened(Box::new(prompt)), out);
     }
@@ -158,8 +159,11 @@ impl Session {
             _ if self.durable.prompts.iter().any(|p| !p.options.is_empty()) => {}
             _ => {
                 self.close_prompts(now, now.ms, "read in full off the screen", out);
-                let option =
-                    |(i, label): (usize, &String)| PromptOption { n: i as u32 + 1, label: label.clone() };
+                let option = |(i, label): (usize, &String)| PromptOption {
+                    n: i as u32 + 1,
+                    label: label.clone(),
+                    description: None,
+                };
                 self.open_prompt(
                     now,
                     now.ms,

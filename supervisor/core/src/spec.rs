@@ -41,6 +41,43 @@ impl Mode {
     }
 }
 
+/// What becomes of the agent's prompts.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnPrompt {
+    /// They stay open until somebody answers.
+    #[default]
+    Ask,
+    Deny,
+    Allow,
+}
+
+impl OnPrompt {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+            Self::Allow => "allow",
+        }
+    }
+}
+
+/// What whoever created a session laid down for it, beyond what runs in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Terms {
+    /// Names and values to find it by.
+    pub labels: Vec<(String, String)>,
+    pub on_prompt: OnPrompt,
+    /// It may answer its own and its ancestors' prompts.
+    pub may_respond: bool,
+    /// Milliseconds without a turn, a prompt or a viewer after which it is ended and forgotten.
+    pub ttl_ms: Option<u64>,
+    /// The session whose work it took over.
+    pub from: Option<String>,
+}
+
 /// What a session was asked to be; fixed when it is created.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Spec {
@@ -78,6 +115,8 @@ pub struct Spec {
     pub key: Option<String>,
     /// The session's own directory: settings, spool, messages.
     pub dir: String,
+    #[serde(default)]
+    pub terms: Terms,
 }
 
 #[cfg(test)]
@@ -100,6 +139,7 @@ impl Spec {
             agent_home: None,
             key: None,
             dir: "/d".into(),
+            terms: Terms::default(),
         }
     }
 }

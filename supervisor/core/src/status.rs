@@ -44,12 +44,18 @@ impl Session {
             created_at: d.spec.created_at,
             creator: d.spec.creator.clone(),
             group: d.spec.group.clone(),
-            description: d.spec.description.clone(),
+            description: d.description.clone(),
             turn: status.turn.or_else(|| d.newest().map(|t| t.id)),
             prompts: d.prompts.len() as u32,
             viewers: 0,
             last_used: d.last_at,
             exit_code: d.exit.and_then(crate::Exit::status),
+            name: d.name.clone(),
+            labels: d.spec.terms.labels.clone(),
+            on_prompt: d.spec.terms.on_prompt.name().to_owned(),
+            may_respond: d.spec.terms.may_respond,
+            ttl_ms: d.spec.terms.ttl_ms,
+            from: d.spec.terms.from.clone(),
         }
     }
 

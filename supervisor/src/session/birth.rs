@@ -178,6 +178,8 @@ fn spec(plan: &Plan, reserved: &Reserved, creator: &str, dir: &Path, now: u64) -
         agent_home: agent_home(plan.cli, &plan.env),
         key: plan.create.key.clone(),
         dir: dir.to_string_lossy().into_owned(),
+
+        terms: dsx_core::Terms::default(),
     }
 }
 

@@ -48,6 +48,8 @@ pub(crate) async fn take_in(services: Services, child: Child) -> Result<(), Wire
         agent_home: None,
         key: None,
         dir: dir.to_string_lossy().into_owned(),
+
+        terms: dsx_core::Terms::default(),
     };
     let facts =
         vec![Fact::Created(Box::new(spec)), Fact::Started { pid, start_time: child.start_time }, Fact::Ready];

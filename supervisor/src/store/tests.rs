@@ -22,6 +22,8 @@ fn spec(id: &str) -> Spec {
         agent_home: None,
         key: None,
         dir: "/nowhere".to_owned(),
+
+        terms: dsx_core::Terms::default(),
     }
 }
 

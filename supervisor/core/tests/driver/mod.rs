@@ -35,6 +35,8 @@ pub fn spec(cli: Cli) -> Spec {
         agent_home: None,
         key: None,
         dir: "/d".into(),
+
+        terms: dsx_core::Terms::default(),
     }
 }
 
