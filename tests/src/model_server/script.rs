@@ -19,7 +19,7 @@
 //! | `parallel CMD \| CMD ...` | several Bash tools in one message |
 //! | `ask QUESTION\|A\|B ...` | the AskUserQuestion tool with one question, one choice |
 //! | `askjson JSON` | the same with any questions: an array of `{"question": .., "options": [..]}` (see below) |
-//! | `plan TEXT` | the ExitPlanMode tool |
+//! | `plan TEXT` | the ExitPlanMode tool, after TEXT has been written to the plan file where one is named |
 //! | `agent TEXT` | the Agent tool, with TEXT as the sub-agent's prompt (itself a script) |
 //! | `agent-sync TEXT`, `agent-async TEXT` | the same, in the foreground or background explicitly |
 //! | `<task-notification>...` | `noted` |
@@ -35,6 +35,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+
+const EXIT_PLAN_MODE: &str = "ExitPlanMode";
 
 /// One scripted answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -87,6 +89,23 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// The same answer where the agent says in which file it wants its plan: there the plan is, and the
+    /// tool that asks for its approval carries nothing.
+    #[must_use]
+    pub fn with_plan_in(self, file: Option<&str>) -> Self {
+        let Self::Tools(tools) = self else { return self };
+        let whole = |tool: ToolUse| match (file, tool.input["plan"].as_str()) {
+            (Some(file), Some(plan)) if tool.name == EXIT_PLAN_MODE => vec![
+                ToolUse::new("Write", json!({ "file_path": file, "content": plan })),
+                ToolUse::new(EXIT_PLAN_MODE, json!({})),
+            ],
+            _ => vec![tool],
+        };
+        Self::Tools(tools.into_iter().flat_map(whole).collect())
+    }
+}
+
 /// The digest and byte length of `text`, as `hash` answers it. FNV-1a: stable, short, and nobody is
 /// attacking it.
 #[must_use]
@@ -114,7 +133,7 @@ pub fn answer_to(text: &str) -> Answer {
         "tools" => tools(rest),
         "ask" => ask(&json!([plain_question(rest)])),
         "askjson" => from_json(rest, ask),
-        "plan" => one(ToolUse::new("ExitPlanMode", json!({ "plan": rest }))),
+        "plan" => one(ToolUse::new(EXIT_PLAN_MODE, json!({ "plan": rest }))),
         "agent" => Answer::Tools(vec![agent(rest, None)]),
         "agent-sync" => Answer::Tools(vec![agent(rest, Some(false))]),
         "agent-async" => Answer::Tools(vec![agent(rest, Some(true))]),
@@ -280,6 +299,16 @@ mod tests {
         assert_eq!(questions[0]["options"][0], json!({ "label": "x", "description": "choose x" }));
         assert_eq!(questions[0]["options"][1]["description"], "why");
         assert_eq!((&questions[1]["header"], &questions[1]["multiSelect"]), (&json!("Two"), &json!(false)));
+    }
+
+    #[test]
+    fn a_plan_is_written_to_its_file_where_there_is_one() {
+        let plan = || answer_to("plan do it");
+        assert_eq!(plan().with_plan_in(None), plan());
+        let Answer::Tools(tools) = plan().with_plan_in(Some("/p.md")) else { panic!("not tools") };
+        let written = ToolUse::new("Write", json!({ "file_path": "/p.md", "content": "do it" }));
+        assert_eq!(tools, [written, ToolUse::new("ExitPlanMode", json!({}))]);
+        assert_eq!(answer_to("say x").with_plan_in(Some("/p.md")), Answer::Text("x".into()));
     }
 
     #[test]
