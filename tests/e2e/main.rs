@@ -24,6 +24,7 @@ mod limits;
 mod main_job;
 mod output;
 mod plumbing;
+mod prompts;
 mod runner;
 mod traps_ending;
 mod traps_sending;

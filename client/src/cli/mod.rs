@@ -1,10 +1,13 @@
 //! The command line.
 
+mod prompts;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use dsx_protocol::TurnId;
+pub(crate) use prompts::{PromptsArgs, RespondArgs};
 
 /// Seconds that an agent may take to start, where nobody says otherwise.
 const START_TIMEOUT: f64 = 60.0;
@@ -42,6 +45,10 @@ pub(crate) enum Verb {
     Status(OneArgs),
     /// Print the evidence for the status
     Explain(OneArgs),
+    /// List the questions that agents ask
+    Prompts(PromptsArgs),
+    /// Answer an agent's question
+    Respond(RespondArgs),
     /// List the sessions, those that need someone first
     #[command(visible_alias = "ls")]
     List(ListArgs),
@@ -75,6 +82,8 @@ impl Verb {
             Self::Run(a) => a.create.json,
             Self::LastMessage(a) => a.json,
             Self::Status(a) | Self::Explain(a) | Self::Interrupt(a) => a.json,
+            Self::Prompts(a) => a.json,
+            Self::Respond(a) => a.json,
             Self::List(a) => a.json,
             Self::Screen(a) => a.json,
             Self::Keys(a) => a.json,

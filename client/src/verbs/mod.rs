@@ -13,6 +13,8 @@ mod kill;
 mod last_message;
 mod list;
 mod logs;
+mod prompts;
+mod respond;
 mod run;
 mod screen;
 mod send;
@@ -40,6 +42,8 @@ pub(crate) fn run(verb: Verb) -> Outcome {
         Verb::LastMessage(args) => last_message::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Prompts(args) => prompts::run(&args),
+        Verb::Respond(args) => respond::run(&args),
         Verb::List(args) => list::run(&args),
         Verb::Screen(args) => screen::run(&args),
         Verb::Keys(args) => keys::run(&args),

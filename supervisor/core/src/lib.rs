@@ -40,6 +40,7 @@ mod heard;
 mod input;
 mod names;
 mod prompts;
+mod respond;
 mod session;
 mod spec;
 mod status;
@@ -47,8 +48,8 @@ mod taken;
 mod verdict;
 mod waiters;
 
-pub use admission::{Caller, admit, may_drive};
-pub use durable::{Durable, Origin, Turn, TurnState};
+pub use admission::{Caller, admit, may_answer, may_drive};
+pub use durable::{Closed, Decision, Durable, Held, Origin, Turn, TurnState};
 pub use evidence::{Asked, Dialog, Evidence, Rest, Source, Strength};
 pub use fact::{Exit, Fact, Outcome, Reported, Told};
 pub use input::{Effect, Input, Now, Recovery, RequestId, ScreenText, SendRequest, Timer, Until, WaiterId};

@@ -2,6 +2,7 @@
 
 mod ancestry;
 mod connection;
+mod prompts;
 mod reply;
 
 use std::io;
