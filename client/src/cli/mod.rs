@@ -1,10 +1,14 @@
 //! The command line.
 
+mod following;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use dsx_protocol::TurnId;
+
+pub(crate) use following::EventsArgs;
 
 /// Seconds that an agent may take to start, where nobody says otherwise.
 const START_TIMEOUT: f64 = 60.0;
@@ -53,6 +57,8 @@ pub(crate) enum Verb {
     Interrupt(OneArgs),
     /// Print what was said, or the raw output
     Logs(LogsArgs),
+    /// Print what happened, and with -f what happens
+    Events(EventsArgs),
     /// Watch and type in the session's terminal; Ctrl-\ leaves
     Attach(AttachArgs),
     /// End sessions and forget them
@@ -79,6 +85,7 @@ impl Verb {
             Self::Screen(a) => a.json,
             Self::Keys(a) => a.json,
             Self::Logs(a) => a.json,
+            Self::Events(a) => a.json,
             Self::Kill(a) => a.json,
             Self::Doctor(a) => a.json,
             Self::Supervisor(a) => a.json,

@@ -2,6 +2,7 @@
 
 mod ancestry;
 mod connection;
+mod events;
 mod reply;
 
 use std::io;
