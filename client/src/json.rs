@@ -1,8 +1,8 @@
 //! What `--json` prints: one object a line, fields that are added to and never renamed.
 
 use dsx_protocol::{
-    Message, Prompt, PromptOption, Question, Responded, SendReceipt, Settled, StatusReply, Summary, TurnId,
-    WireError,
+    Happened, Message, Prompt, PromptOption, Question, Responded, SendReceipt, Settled, StatusReply, Summary,
+    TurnId, WireError,
 };
 use serde_json::{Value, json};
 
@@ -86,6 +86,14 @@ pub(crate) fn status(s: &StatusReply) -> Value {
     json!({
         "session": s.session, "status": s.status, "turn": turn(s.turn), "since": rfc3339(s.since),
         "confidence": s.confidence, "prompt": prompt(s.prompt.as_ref()),
+    })
+}
+
+pub(crate) fn happened(e: &Happened) -> Value {
+    json!({
+        "cursor": e.cursor, "at": rfc3339(e.at), "session": e.session, "event": e.what, "turn": turn(e.turn),
+        "outcome": e.outcome, "by": e.by, "text": e.text, "prompt": prompt(e.prompt.as_ref()),
+        "exit_code": e.exit_code, "expired": e.expired,
     })
 }
 

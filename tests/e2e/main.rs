@@ -16,6 +16,7 @@ mod crash_start;
 mod demo;
 mod doctor;
 mod env;
+mod events;
 mod harness;
 mod ids;
 mod job;

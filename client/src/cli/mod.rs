@@ -1,5 +1,6 @@
 //! The command line.
 
+mod following;
 mod prompts;
 
 use std::ffi::OsString;
@@ -8,6 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use dsx_protocol::TurnId;
 pub(crate) use prompts::{PromptsArgs, RespondArgs};
+
+pub(crate) use following::EventsArgs;
 
 /// Seconds that an agent may take to start, where nobody says otherwise.
 const START_TIMEOUT: f64 = 60.0;
@@ -60,6 +63,8 @@ pub(crate) enum Verb {
     Interrupt(OneArgs),
     /// Print what was said, or the raw output
     Logs(LogsArgs),
+    /// Print what happened, and with -f what happens
+    Events(EventsArgs),
     /// Watch and type in the session's terminal; Ctrl-\ leaves
     Attach(AttachArgs),
     /// End sessions and forget them
@@ -88,6 +93,7 @@ impl Verb {
             Self::Screen(a) => a.json,
             Self::Keys(a) => a.json,
             Self::Logs(a) => a.json,
+            Self::Events(a) => a.json,
             Self::Kill(a) => a.json,
             Self::Doctor(a) => a.json,
             Self::Supervisor(a) => a.json,

@@ -5,6 +5,7 @@ mod attach;
 mod completions;
 mod create;
 mod doctor;
+mod events;
 mod explain;
 pub(crate) mod hook;
 mod interrupt;
@@ -49,6 +50,7 @@ pub(crate) fn run(verb: Verb) -> Outcome {
         Verb::Keys(args) => keys::run(&args),
         Verb::Interrupt(args) => interrupt::run(&args),
         Verb::Logs(args) => logs::run(&args),
+        Verb::Events(args) => events::run(&args),
         Verb::Attach(args) => attach::run(&args),
         Verb::Kill(args) => kill::run(&args),
         Verb::Doctor(args) => doctor::run(&args),

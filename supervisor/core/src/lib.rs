@@ -33,6 +33,7 @@ mod admission;
 mod composer;
 mod deliver;
 mod durable;
+mod events;
 mod evidence;
 mod exit;
 mod fact;
@@ -50,6 +51,7 @@ mod waiters;
 
 pub use admission::{Caller, admit, may_answer, may_drive};
 pub use durable::{Closed, Decision, Durable, Held, Origin, Turn, TurnState};
+pub use events::{happened, prompt_of, removed};
 pub use evidence::{Asked, Dialog, Evidence, Rest, Source, Strength};
 pub use fact::{Exit, Fact, Outcome, Reported, Told};
 pub use input::{Effect, Input, Now, Recovery, RequestId, ScreenText, SendRequest, Timer, Until, WaiterId};

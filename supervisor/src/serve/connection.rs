@@ -9,6 +9,7 @@ use dsx_protocol::{
 };
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
+use tokio::task::JoinSet;
 use tracing::debug;
 
 use super::ancestry::line_of;
@@ -32,6 +33,7 @@ pub(super) async fn serve(stream: UnixStream, pid: Option<u32>, services: Servic
         waits: Vec::new(),
         holds: Vec::new(),
         viewing: Vec::new(),
+        following: JoinSet::new(),
     };
     let mut decoder = Decoder::new();
     let mut buffer = vec![0; 64 * 1024];
@@ -72,6 +74,8 @@ struct Connection {
     holds: Vec<(SessionHandle, RequestId)>,
     /// Attached terminals: the channel, the viewer's number, the session.
     viewing: Vec<(u32, u64, SessionHandle)>,
+    /// Streams without an end of their own: they end with the connection.
+    following: JoinSet<()>,
 }
 
 impl Connection {
@@ -190,6 +194,12 @@ impl Connection {
                 handle.deliver(Command::Resize(*viewer, cols, rows)).await;
                 Ok(())
             }
+            Request::Events(asked) => {
+                let (services, caller) = (self.services.clone(), self.caller().await);
+                let follows = asked.follow;
+                self.stream(follows, super::events::tell(services, caller, asked, to));
+                Ok(())
+            }
             Request::Supervisor(supervisor) => {
                 let caller = self.caller().await;
                 self.control.request(supervisor, caller, to);
@@ -229,6 +239,16 @@ impl Connection {
                 }
                 handle.put(Command::Request(other, to))
             }
+        }
+    }
+
+    /// What has an end goes on to it, as every answer does, even if the client says that it asks no more.
+    fn stream(&mut self, follows: bool, stream: impl Future<Output = ()> + Send + 'static) {
+        while self.following.try_join_next().is_some() {}
+        if follows {
+            self.following.spawn(stream);
+        } else {
+            tokio::spawn(stream);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod ancestry;
 mod connection;
+mod events;
 mod prompts;
 mod reply;
 
