@@ -25,9 +25,9 @@ mod viewers;
 
 use std::sync::Arc;
 
-use dsx_core::{Evidence, Exit, Source, WaiterId};
+use dsx_core::{Evidence, Exit, Source, Spec, WaiterId};
 use dsx_protocol::{Attach, ErrorKind, Request, Summary, Wait, WireError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::serve::ReplyTo;
 
@@ -52,6 +52,8 @@ pub enum Command {
     Wait(WaiterId, Wait, ReplyTo),
     Unwait(WaiterId),
     /// Answer once the agent takes input, asks something, or has ended.
+    /// What it was asked to be.
+    Spec(oneshot::Sender<Box<Spec>>),
     WhenReady(ReplyTo),
     /// Sources said these, in this order.
     Said(Vec<(Source, u64, Evidence)>),
