@@ -4,7 +4,7 @@ use dsx_protocol::{
     Happened, Message, Prompt, PromptOption, Question, Responded, SendReceipt, Settled, StatusReply, Summary,
     TurnId, WireError,
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::output::time::rfc3339;
 
@@ -22,8 +22,13 @@ pub(crate) fn created(s: &Summary) -> Value {
     json!({
         "id": s.id, "cli": s.cli, "path": s.path, "mode": s.mode, "status": s.status, "pid": s.pid,
         "created_at": rfc3339(s.created_at), "creator": s.creator, "group": s.group,
-        "description": s.description,
+        "description": s.description, "name": s.name, "labels": labels(s), "on_prompt": s.on_prompt,
+        "may_respond": s.may_respond, "ttl_ms": s.ttl_ms, "from": s.from,
     })
+}
+
+fn labels(s: &Summary) -> Value {
+    s.labels.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<Map<_, _>>().into()
 }
 
 pub(crate) fn listed(s: &Summary) -> Value {

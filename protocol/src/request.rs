@@ -91,6 +91,8 @@ pub struct Send {
     pub steer: bool,
     /// Milliseconds to wait while somebody's draft is in the agent's input box; none is 30,000.
     pub draft_ms: Option<u64>,
+    /// The text has variables (`{{session}}` and others), which are given this session's and turn's values.
+    pub template: bool,
 }
 
 /// Hold the reply until a turn settles.

@@ -4,9 +4,12 @@ mod ask;
 mod attach;
 mod completions;
 mod create;
+mod describe;
 mod doctor;
 mod events;
 mod explain;
+mod fan_out;
+mod handoff;
 pub(crate) mod hook;
 mod interrupt;
 mod keys;
@@ -15,9 +18,11 @@ mod last_message;
 mod list;
 mod logs;
 mod prompts;
+mod rename;
 mod respond;
 mod run;
 mod screen;
+mod select;
 mod send;
 mod status;
 mod supervisor;
@@ -53,6 +58,9 @@ pub(crate) fn run(verb: Verb) -> Outcome {
         Verb::Events(args) => events::run(&args),
         Verb::Attach(args) => attach::run(&args),
         Verb::Kill(args) => kill::run(&args),
+        Verb::Rename(args) => rename::run(&args),
+        Verb::Describe(args) => describe::run(&args),
+        Verb::Handoff(args) => handoff::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Completions { shell } => completions::run(shell),
         Verb::Supervisor(args) => supervisor::run(&args),
@@ -97,7 +105,7 @@ fn unexpected(reply: &Reply) -> Failure {
     WireError::new(ErrorKind::Unavailable, what).hint("run 'dsx supervisor restart'").into()
 }
 
-/// The session that a word means: `@self` and `@last` are looked up, anything else is an id or a prefix.
+/// The session that a word means: `@self` and `@last` are looked up, anything else is an id, a prefix of one, or a name.
 fn session(client: &mut Client, word: &str) -> Result<String, Failure> {
     match word {
         "@self" => std::env::var("DSX_SESSION").map_err(|_| {

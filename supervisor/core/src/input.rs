@@ -31,6 +31,8 @@ pub struct SendRequest {
     pub key: Option<String>,
     pub queue: bool,
     pub command: bool,
+    /// It has variables, which are given the values of this session and turn.
+    pub template: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -69,6 +71,8 @@ pub enum Timer {
     Verify,
     /// A key should have moved a dialog's pointer by now.
     Pick,
+    /// Nobody has used the session for as long as it may live then.
+    TimeToLive,
 }
 
 /// The text on the screen.
@@ -107,6 +111,18 @@ pub enum Input {
     /// Keys that are no turn went to the agent's terminal: a viewer's, or of `dsx keys`. Said before they are
     /// written, and while a turn is typed they are neither written nor said.
     Keys,
+    /// So many people look at its terminal now.
+    Viewers(u32),
+    /// Give it a name, or take its name away. Nobody else has it.
+    Rename {
+        request: RequestId,
+        name: Option<String>,
+    },
+    /// Say what it is for; nothing takes away what was said.
+    Describe {
+        request: RequestId,
+        description: String,
+    },
     Wait {
         waiter: WaiterId,
         turn: Option<TurnId>,
@@ -237,6 +253,8 @@ pub enum Effect {
         path: String,
         text: String,
     },
+    /// End the session and forget it: its time to live is over.
+    Expire,
     /// The summary that `list` shows has changed.
     Changed,
 }

@@ -86,6 +86,14 @@ pub(crate) struct Live {
     pub responding: Responding,
     /// Answers given to start-up dialogs, so that one is never answered twice for one look.
     pub dialog_moves: u32,
+    /// People who look at the terminal.
+    pub viewers: u32,
+    /// When somebody last looked at the terminal, or pressed a key in it.
+    pub used_at: u64,
+    /// When its time to live is over, as the timer stands.
+    pub due: Option<u64>,
+    /// It is over.
+    pub expired: bool,
 }
 
 /// A session's state machine. It has no clock: every call brings the time.
@@ -144,7 +152,13 @@ impl Session {
             Input::Exited(exit) => self.exited(now, exit, out),
             Input::Send { request, send } => self.send(now, request, send, out),
             Input::Interrupt { request } => self.interrupt(now, request, out),
-            Input::Keys => self.keys(),
+            Input::Keys => {
+                self.live.used_at = now.ms;
+                self.keys();
+            }
+            Input::Viewers(count) => self.viewed(now, count),
+            Input::Rename { request, name } => self.rename(now, request, name, out),
+            Input::Describe { request, description } => self.describe(now, request, description, out),
             Input::Wait { waiter, turn, until } => self.wait(waiter, turn, until, out),
             Input::Unwait { waiter } => self.live.waiters.retain(|w| w.id != waiter),
             Input::Hold { request, key } => self.hold(request, key, out),
@@ -203,6 +217,7 @@ impl Session {
         self.begin_typed_ahead(now, out);
         self.begin_next(now, out);
         self.settle_waiters(out);
+        self.count_idle_time(now, out);
     }
 
     fn started(&mut self, now: Now, pid: u32, start_time: u64, out: &mut Vec<Effect>) {
@@ -301,12 +316,14 @@ impl Session {
             Timer::Unheld => self.unheld_expired(now, out),
             Timer::Verify => self.verify_expired(out),
             Timer::Pick => self.pick_expired(out),
+            Timer::TimeToLive => self.ttl_expired(now, out),
             Timer::Settle(_) | Timer::Quiet(_) => {}
         }
     }
 
     fn recovered(&mut self, now: Now, recovery: Recovery, out: &mut Vec<Effect>) {
         self.live.recovering = false;
+        self.await_viewers(now);
         if self.durable.exit.is_some() {
             return;
         }

@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use dsx_core::{Caller, RequestId, WaiterId};
 use dsx_protocol::{
-    Decoder, ErrorKind, Frame, Hello, Kind, Reply, Request, Resize, Sessions, WireError, agree, body, decode,
-    encode,
+    Decoder, ErrorKind, Frame, Hello, Kind, List, Reply, Request, Resize, Sessions, WireError, agree, body,
+    decode, encode,
 };
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
@@ -14,6 +14,7 @@ use tracing::debug;
 
 use super::ancestry::line_of;
 use super::reply::{OUTBOX, Outbox, ReplyTo};
+use crate::registry::selects;
 use crate::session::{Command, Services, SessionHandle};
 use crate::supervise::Control;
 
@@ -168,7 +169,7 @@ impl Connection {
             }
             Request::List(list) => {
                 let caller = self.caller().await;
-                to.answer(Ok(Reply::Sessions(self.list(caller, list.all).await)));
+                to.answer(Ok(Reply::Sessions(self.list(caller, &list).await)));
                 Ok(())
             }
             Request::Wait(wait) => {
@@ -266,10 +267,10 @@ impl Connection {
         Ok(())
     }
 
-    async fn list(&self, caller: Caller, all: bool) -> Sessions {
+    async fn list(&self, caller: Caller, list: &List) -> Sessions {
         let handles = self.services.registry.list(caller).await;
         let summaries = handles.iter().map(|h| h.summary.borrow().clone());
-        let shown = summaries.filter(|s| all || s.status != "exited");
+        let shown = summaries.filter(|s| selects(s, list));
         Sessions { sessions: shown.collect(), warnings: self.control.warnings() }
     }
 
@@ -303,6 +304,8 @@ fn session_of(request: &Request) -> &str {
         Request::Interrupt(r) => &r.session,
         Request::Logs(r) => &r.session,
         Request::Kill(r) => &r.session,
+        Request::Rename(r) => &r.session,
+        Request::Describe(r) => &r.session,
         _ => "",
     }
 }

@@ -135,6 +135,7 @@ impl Task {
                     inputs.push_back(failed);
                 }
             }
+            Effect::Expire => self.expire().await,
             Effect::Changed => self.publish(),
             Effect::Persist(_) => {}
         }

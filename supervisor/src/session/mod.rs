@@ -25,7 +25,7 @@ mod viewers;
 
 use std::sync::Arc;
 
-use dsx_core::{Evidence, Exit, RequestId, Source, WaiterId};
+use dsx_core::{Evidence, Exit, RequestId, Source, Spec, WaiterId};
 use dsx_protocol::{Attach, ErrorKind, Prompt, Request, Respond, Summary, Wait, WireError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
@@ -54,6 +54,8 @@ pub enum Command {
     Wait(WaiterId, Wait, ReplyTo),
     Unwait(WaiterId),
     /// Answer once the agent takes input, asks something, or has ended.
+    /// What it was asked to be.
+    Spec(oneshot::Sender<Box<Spec>>),
     WhenReady(ReplyTo),
     /// Sources said these, in this order.
     Said(Vec<(Source, u64, Evidence)>),

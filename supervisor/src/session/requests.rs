@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dsx_core::adapter::{key_bytes, read_hook};
-use dsx_core::{Cli, Evidence, Input, RequestId, SendRequest, Source, Until, WaiterId};
+use dsx_core::{Cli, Evidence, Input, RequestId, SendRequest, Source, Until, WaiterId, check_name};
 use dsx_protocol::{
     Created, ErrorKind, Event, Keys, LastMessage, LogChunk, Logs, Messages, Reply, Request, Screen,
     ScreenReply, Settled, TurnId, Wait, WireError,
@@ -37,8 +37,13 @@ impl Task {
                 if let Err(error) = self.fits_the_line(&send.text) {
                     return to.answer(Err(error));
                 }
-                let send =
-                    SendRequest { text: send.text, key: send.key, queue: send.queue, command: send.command };
+                let send = SendRequest {
+                    text: send.text,
+                    key: send.key,
+                    queue: send.queue,
+                    command: send.command,
+                    template: send.template,
+                };
                 let request = self.owe(to);
                 self.input(Input::Send { request, send }).await;
             }
@@ -55,7 +60,12 @@ impl Task {
                 self.input(Input::Keys).await;
                 to.answer(self.keys(&keys).map(|()| Reply::Done));
             }
-            Request::Kill(kill) => self.kill(kill.grace_ms, to).await,
+            Request::Kill(kill) => self.kill(kill.grace_ms, Some(to)).await,
+            Request::Rename(rename) => self.rename(&rename.name, to).await,
+            Request::Describe(describe) => {
+                let request = self.owe(to);
+                self.input(Input::Describe { request, description: describe.description }).await;
+            }
             Request::Logs(logs) => self.logs(&logs, &to),
             other => {
                 let what = format!("a session cannot answer this request ({other:?})");
@@ -87,6 +97,19 @@ impl Task {
         Err(WireError::new(ErrorKind::Usage, what)
             .hint("break the line, or put the text into a file and send its name")
             .session(&self.id))
+    }
+
+    /// The registry knows which names are free; it waits for nobody.
+    async fn rename(&mut self, typed: &str, to: ReplyTo) {
+        let name = match check_name(typed) {
+            Ok(name) => name,
+            Err(error) => return to.answer(Err(error.session(&self.id))),
+        };
+        if let Err(error) = self.services.registry.claim(&self.id, name.clone()).await {
+            return to.answer(Err(error));
+        }
+        let request = self.owe(to);
+        self.input(Input::Rename { request, name }).await;
     }
 
     /// Notes whom the core's reply is for.

@@ -198,6 +198,8 @@ impl Task {
                 self.waiters.remove(&waiter);
                 self.input(Input::Unwait { waiter }).await;
             }
+            // Whoever asked may have gone.
+            Command::Spec(answer) => drop(answer.send(Box::new(self.core.spec().clone()))),
             Command::WhenReady(to) => self.when_ready.push(to),
             Command::Said(said) => {
                 for (source, at, evidence) in said {
@@ -222,9 +224,9 @@ impl Task {
                 self.viewer_typed(viewer, bytes, room);
             }
             Command::Resize(viewer, cols, rows) => self.viewer_resized(viewer, cols, rows),
-            Command::Left(viewer) => self.viewer_left(viewer),
+            Command::Left(viewer) => self.viewer_left(viewer).await,
             Command::Room(viewer) => self.viewer_has_room(viewer),
-            Command::Attach { viewer, attach, to } => self.attach(viewer, &attach, to),
+            Command::Attach { viewer, attach, to } => self.attach(viewer, &attach, to).await,
         }
     }
 
