@@ -11,7 +11,6 @@ pub type Pair = (ByteBuf, ByteBuf);
 /// What a client may ask.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is moved once")]
 pub enum Request {
     Create(Create),
     Send(Send),

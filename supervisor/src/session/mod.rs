@@ -47,7 +47,6 @@ const KEYS_COST: usize = TYPING / (typist::JOBS / 2);
 
 /// Something for a session's task to do.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a mailbox holds few, and grows as it fills")]
 pub enum Command {
     Request(Request, ReplyTo),
     /// A wait, with the name by which it can be given up.
