@@ -30,3 +30,4 @@ mod traps_ending;
 mod traps_sending;
 mod viewers;
 mod wait;
+mod waiting;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use dsx_protocol::{Event, Reply, Request, Settled, Status, TurnId, Wait};
+use dsx_protocol::{ErrorKind, Event, Reply, Request, Settled, Status, TurnId, Wait};
 
 use super::create::deadline;
 use super::{Outcome, note_error, print_line, session, unexpected};
@@ -79,6 +79,10 @@ impl Waiting {
                 }
             }
             Incoming::Error(error) if args.ids.len() == 1 => return Err(error.into()),
+            // Whoever waits for any of several expects each of them to be able to settle.
+            Incoming::Error(error) if args.any && error.kind == ErrorKind::Refused => {
+                return Err(error.into());
+            }
             Incoming::Error(error) => {
                 self.code = Some(error.kind.exit_code());
                 // It is told at once, and the others are waited for.
@@ -148,5 +152,27 @@ pub(super) fn settle(
             }
         }
         client.reopen()?;
+    }
+}
+
+/// Begins to wait for a session before anything is asked of it, until the connection ends: where the session may
+/// not be waited for from here, nothing has been asked. Outside of a session nobody waits for the caller.
+pub(super) fn stand(client: &mut Client, word: &str, deadline: Option<Instant>) -> Result<(), Failure> {
+    if std::env::var_os("DSX_SESSION").is_none() {
+        return Ok(());
+    }
+    let session = session(client, word)?;
+    let until = Some("exited".to_owned());
+    let channel = client.ask(&Request::Wait(Wait { session: session.clone(), turn: None, until }))?;
+    // Answered behind it: the wait stands by then.
+    let probe = client.ask(&Request::Status(Status { session }))?;
+    loop {
+        match client.next(deadline)? {
+            (c, Incoming::Error(error)) if [channel, probe, 0].contains(&c) => return Err(error.into()),
+            (c, Incoming::Reply(_)) if [channel, probe].contains(&c) => return Ok(()),
+            // What is asked next tells of it; that the wait may not stand, the wait for the turn.
+            (_, Incoming::Lost | Incoming::TimedOut) => return Ok(()),
+            _ => {}
+        }
     }
 }

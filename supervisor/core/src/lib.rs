@@ -47,6 +47,7 @@ mod status;
 mod taken;
 mod verdict;
 mod waiters;
+mod waits;
 
 pub use admission::{Caller, admit, may_drive};
 pub use durable::{Durable, Origin, Turn, TurnState};
@@ -57,3 +58,4 @@ pub use input::{Effect, Input, Now, Recovery, RequestId, ScreenText, SendRequest
 pub use names::{CHAMPIONS, ROLES, Resolution, pick_name, resolve};
 pub use session::Session;
 pub use spec::{Cli, Mode, OnPrompt, Spec, Terms};
+pub use waits::may_wait;

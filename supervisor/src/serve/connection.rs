@@ -1,5 +1,6 @@
 //! One client: frames in, requests to where they belong, frames out.
 
+use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dsx_core::{Caller, WaiterId};
@@ -14,7 +15,7 @@ use tracing::debug;
 
 use super::ancestry::line_of;
 use super::reply::{OUTBOX, Outbox, ReplyTo};
-use crate::session::{Command, Services, SessionHandle};
+use crate::session::{Command, Services, SessionHandle, Waiter};
 use crate::supervise::Control;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -68,7 +69,8 @@ struct Connection {
     greeted: bool,
     /// Found out once, when it is first needed.
     caller: Option<Caller>,
-    waits: Vec<(SessionHandle, WaiterId)>,
+    /// Those that have settled are held by nobody else, and are swept out when the next one comes.
+    waits: Vec<(SessionHandle, WaiterId, Weak<()>)>,
     /// Attached terminals: the channel, the viewer's number, the session.
     viewing: Vec<(u32, u64, SessionHandle)>,
     /// Streams without an end of their own: they end with the connection.
@@ -170,9 +172,15 @@ impl Connection {
             }
             Request::Wait(wait) => {
                 let handle = self.find(&wait.session).await?;
-                let waiter = WaiterId(NEXT.fetch_add(1, Ordering::Relaxed));
-                handle.put(Command::Wait(waiter, wait, to))?;
-                self.waits.push((handle, waiter));
+                let by = match self.caller().await {
+                    Caller::Session { id, .. } => Some(id),
+                    Caller::User | Caller::Stray => None,
+                };
+                let (id, waiter) = (WaiterId(NEXT.fetch_add(1, Ordering::Relaxed)), Waiter::new(to));
+                let stands = waiter.stands();
+                handle.put(Command::Wait(id, wait, waiter, by))?;
+                self.waits.retain(|(.., stands)| stands.strong_count() > 0);
+                self.waits.push((handle, id, stands));
                 Ok(())
             }
             Request::Attach(attach) => {
@@ -240,7 +248,7 @@ impl Connection {
     /// Nobody is left to be told anything.
     async fn leave(&mut self) {
         debug!(pid = self.pid, "a client left");
-        for (handle, waiter) in self.waits.drain(..) {
+        for (handle, waiter, _) in self.waits.drain(..) {
             handle.deliver(Command::Unwait(waiter)).await;
         }
         for (_, viewer, handle) in self.viewing.drain(..) {
