@@ -229,6 +229,7 @@ fn is_repeatable(request: &Request) -> bool {
     match request {
         Request::Send(send) => send.key.is_some(),
         Request::Create(create) => create.key.is_some(),
+        Request::Respond(respond) => respond.key.is_some(),
         Request::Keys(_) => false,
         _ => true,
     }

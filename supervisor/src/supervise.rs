@@ -141,8 +141,8 @@ async fn bring_back(services: &Services, children: Vec<Child>) -> Result<Vec<Str
             continue;
         }
         let spec = &durable.spec;
-        let (creator, key) = (spec.creator.clone(), spec.key.clone());
-        let reserved = services.registry.adopt(id.clone(), creator, spec.depth, key).await;
+        let (creator, key, name) = (spec.creator.clone(), spec.key.clone(), durable.name.clone());
+        let reserved = services.registry.adopt(id.clone(), creator, spec.depth, key, name).await;
         let Some(reserved) = reserved else { return Err("the registry has ended".into()) };
         let adopted = Adopted { durable, child: held.remove(&id), reserved };
         let pid = adopted.child.as_ref().map(|c| c.pid);

@@ -63,7 +63,7 @@ impl World {
         };
         let known: Vec<SendRequest> =
             self.clients.senders.iter().map(|s| s.send.clone()).filter(|s| s.key.is_some()).collect();
-        let mut send = SendRequest { text, key: None, queue: self.rng.chance(300), command };
+        let mut send = SendRequest { text, key: None, queue: self.rng.chance(300), command, template: false };
         match self.rng.below(10) {
             0 if !known.is_empty() => send = known[self.rng.index(known.len())].clone(),
             0..=3 => send.key = Some(format!("key {n}")),

@@ -118,6 +118,7 @@ impl World {
             Effect::Bound { waiter, turn } => self.bound(waiter, turn)?,
             Effect::Settle { waiter, result } => self.settle(waiter, result)?,
             Effect::WriteMessage { .. } | Effect::Changed => {}
+            Effect::Expire => return Err("a session without a time to live was ended".to_owned()),
         }
         Ok(())
     }

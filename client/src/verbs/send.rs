@@ -8,12 +8,16 @@ use dsx_protocol::{Reply, Request, Send, SendReceipt};
 use uuid::Uuid;
 
 use super::{Outcome, note, print_line, session, unexpected};
-use crate::cli::SendArgs;
+use crate::cli::{SendArgs, SendVerb};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::json;
 
-pub(super) fn run(args: &SendArgs) -> Outcome {
+pub(super) fn run(verb: &SendVerb) -> Outcome {
+    if verb.select.is_some() {
+        return super::fan_out::run(verb);
+    }
+    let args = &verb.send;
     let text = text(args.text.as_deref(), args.file.as_deref())?;
     let receipt = send(&mut Client::open()?, args, text)?;
     if args.json {
@@ -29,18 +33,24 @@ pub(super) fn run(args: &SendArgs) -> Outcome {
 }
 
 pub(super) fn send(client: &mut Client, args: &SendArgs, text: String) -> Result<SendReceipt, Failure> {
-    let request = Request::Send(Send {
-        session: session(client, &args.id)?,
-        text,
-        // Without a name of the caller's, one of ours: a repeat after a lost connection is harmless.
-        key: Some(args.key.clone().unwrap_or_else(|| format!("auto-{}", Uuid::new_v4()))),
-        queue: args.queue,
-        command: args.command,
-        ..Send::default()
-    });
+    let session = session(client, &args.id)?;
+    let request = Request::Send(request(args, session, text, args.key.clone()));
     match client.call(&request)? {
         Reply::Sent(receipt) => Ok(receipt),
         other => Err(unexpected(&other)),
+    }
+}
+
+pub(super) fn request(args: &SendArgs, session: String, text: String, key: Option<String>) -> Send {
+    Send {
+        session,
+        text,
+        // Without a name of the caller's, one of ours: a repeat after a lost connection is harmless.
+        key: Some(key.unwrap_or_else(|| format!("auto-{}", Uuid::new_v4()))),
+        queue: args.queue,
+        command: args.command,
+        template: args.file.is_some(),
+        ..Send::default()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::fact::{Fact, Outcome, Reported};
 use crate::input::{Effect, Now, Recovery, RequestId, ScreenText, SendRequest, Timer};
 use crate::session::{Said, Session};
 use crate::spec::Cli;
+use crate::template;
 use crate::verdict::Progress;
 
 /// Turns that may wait in one session's queue.
@@ -41,6 +42,10 @@ impl Session {
         }
         let turn = TurnId(self.durable.next_turn);
         // What is wrong with the message itself is said first: it would be wrong later too.
+        let send = match self.worded(turn, send) {
+            Ok(send) => send,
+            Err(error) => return out.push(Effect::Sent { request, result: Err(error) }),
+        };
         let routed = adapter::route(&self.durable.spec, turn, &send.text, send.command);
         let routed = match routed.and_then(|routed| self.may_send(&send).map(|()| routed)) {
             Ok(routed) => routed,
@@ -71,6 +76,16 @@ impl Session {
         }
     }
 
+    /// The message as it is meant for this session and turn.
+    fn worded(&self, turn: TurnId, send: SendRequest) -> Result<SendRequest, WireError> {
+        if !send.template {
+            return Ok(send);
+        }
+        let spec = &self.durable.spec;
+        let text = template::expand(&send.text, spec, turn).map_err(|e| e.session(&spec.id))?;
+        Ok(SendRequest { text, ..send })
+    }
+
     /// The same answer as to the first call, as soon as there is one.
     fn send_again(&mut self, request: RequestId, turn: TurnId, out: &mut Vec<Effect>) {
         let repeat = Some("repeat of the same key");
@@ -95,6 +110,7 @@ impl Session {
 
     fn may_send(&self, send: &SendRequest) -> Result<(), WireError> {
         let id = &self.durable.spec.id;
+        self.check_not_expired()?;
         if self.durable.exit.is_some() {
             return Err(WireError::new(ErrorKind::Exited, format!("session {id} has ended"))
                 .hint("start another with 'dsx create'"));
@@ -124,7 +140,7 @@ impl Session {
     }
 
     /// Whether the agent works or asks, as far as its strongest source says.
-    fn agent_is_busy(&self) -> bool {
+    pub(crate) fn agent_is_busy(&self) -> bool {
         match (&self.durable.osc, &self.live.file) {
             (Some((said, _)), _) => matches!(said, Reported::Working | Reported::Blocked),
             (None, Some((said, _))) => matches!(said, Said::Busy | Said::Blocked),

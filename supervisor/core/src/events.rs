@@ -60,9 +60,10 @@ pub fn happened(session: &str, at: u64, fact: &Fact, known: Option<&Prompt>) -> 
             let what = if known.is_some() { "changed" } else { "prompt" };
             Happened { turn: prompt.turn, prompt: Some(clipped(prompt)), ..told(what) }
         }
-        Fact::PromptClosed { prompt, by, .. } => {
+        Fact::PromptClosed { prompt, by, answer, .. } => {
             let named = known.map(in_short).unwrap_or_else(|| unknown(session, prompt));
-            Happened { turn: named.turn, by: Some(by.clone()), prompt: Some(named), ..told("answered") }
+            let (by, outcome) = (Some(by.clone()), answer.as_deref().map(text));
+            Happened { turn: named.turn, by, outcome, prompt: Some(named), ..told("answered") }
         }
         Fact::Exited(exit) => Happened { exit_code: exit.status(), ..told("exited") },
         Fact::Renamed { name } => Happened {
@@ -75,6 +76,8 @@ pub fn happened(session: &str, at: u64, fact: &Fact, known: Option<&Prompt>) -> 
             text: Some(text(description.as_deref().unwrap_or_default())),
             ..told("changed")
         },
+        // Who answers, and how, is told once the agent has gone on by it.
+        Fact::PromptHeld { .. } | Fact::PromptDecided { .. } | Fact::DecisionVoid { .. } => return None,
         Fact::Ahead { .. }
         | Fact::Known { .. }
         | Fact::Told { .. }
@@ -206,9 +209,15 @@ mod tests {
         let richer = Prompt { command: Some("rm x".into()), ..prompt };
         let changed = happened("s", 1, &Fact::PromptOpened(Box::new(richer.clone())), Some(&richer)).unwrap();
         assert_eq!((changed.what.as_str(), changed.turn), ("changed", Some(TurnId(1))));
-        let closed = Fact::PromptClosed { prompt: "p1".into(), by: "hook".into(), as_of: 0 };
+        let closed = Fact::PromptClosed {
+            prompt: "p1".into(),
+            by: "user".into(),
+            answer: Some("allow".into()),
+            as_of: 0,
+        };
         let answered = happened("s", 1, &closed, Some(&richer)).unwrap();
-        assert_eq!((answered.what.as_str(), answered.by.as_deref()), ("answered", Some("hook")));
+        assert_eq!((answered.what.as_str(), answered.by.as_deref()), ("answered", Some("user")));
+        assert_eq!(answered.outcome.as_deref(), Some("allow"));
         let named = answered.prompt.unwrap();
         assert_eq!((named.id.as_str(), named.text.as_str(), named.command), ("p1", "Which?", None));
         // Of one whose beginning is forgotten at least the id is told.

@@ -3,6 +3,7 @@
 mod ancestry;
 mod connection;
 mod events;
+mod prompts;
 mod reply;
 
 use std::io;

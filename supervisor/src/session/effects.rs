@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use dsx_core::{Effect, Fact, Input, Now, Origin, Timer};
-use dsx_protocol::{ErrorKind, Event, Reply, TurnId, WaitBound, WireError};
+use dsx_protocol::{Decided, ErrorKind, Event, Reply, TurnId, WaitBound, WireError};
 use tracing::error;
 
 use super::Waiter;
@@ -110,6 +110,16 @@ impl Task {
                     to.answer(result.map(|()| Reply::Done));
                 }
             }
+            Effect::Decide { request, output } => {
+                if let Some(to) = self.requests.remove(&request) {
+                    to.answer(Ok(Reply::Decided(Decided { output: output.into_bytes().into() })));
+                }
+            }
+            Effect::Responded { request, result } => {
+                if let Some(to) = self.requests.remove(&request) {
+                    to.answer(result.map(Reply::Responded));
+                }
+            }
             Effect::Bound { waiter, turn } => {
                 if let Some(Waiter { to, .. }) = self.waiters.get(&waiter) {
                     to.event(&Event::WaitBound(WaitBound { session: self.id.clone(), turn }));
@@ -126,6 +136,7 @@ impl Task {
                     inputs.push_back(failed);
                 }
             }
+            Effect::Expire => self.expire().await,
             Effect::Changed => self.publish(),
             Effect::Persist(_) => {}
         }
@@ -150,9 +161,15 @@ impl Task {
                     waiter.settle(Err(refusal()));
                 }
             }
-            Effect::Done { request, .. } => {
+            Effect::Done { request, .. } | Effect::Responded { request, .. } => {
                 if let Some(to) = self.requests.remove(&request) {
                     to.answer(Err(refusal()));
+                }
+            }
+            // The agent is not told what a restart would not know of; its dialog still stands.
+            Effect::Decide { request, .. } => {
+                if let Some(to) = self.requests.remove(&request) {
+                    to.answer(Ok(Reply::Decided(Decided::default())));
                 }
             }
             other => self.perform(other, inputs).await,

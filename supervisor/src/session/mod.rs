@@ -25,9 +25,9 @@ mod viewers;
 
 use std::sync::{Arc, Weak};
 
-use dsx_core::{Evidence, Exit, Source, WaiterId};
-use dsx_protocol::{Attach, ErrorKind, Reply, Request, Settled, Summary, Wait, WireError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use dsx_core::{Evidence, Exit, RequestId, Source, Spec, WaiterId};
+use dsx_protocol::{Attach, ErrorKind, Prompt, Reply, Request, Respond, Settled, Summary, Wait, WireError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::serve::ReplyTo;
 
@@ -35,6 +35,7 @@ pub(crate) use birth::core_exit;
 pub use birth::{Adopted, adopt, create};
 pub use death::bury;
 pub(crate) use found::take_in;
+pub(crate) use requests::next_request;
 pub use task::Services;
 
 /// Commands that may wait for a session; one more is refused, nobody waits for a place.
@@ -46,12 +47,14 @@ const KEYS_COST: usize = TYPING / (typist::JOBS / 2);
 
 /// Something for a session's task to do.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a mailbox holds few, and grows as it fills")]
+#[allow(clippy::large_enum_variant, reason = "a mailbox holds few, and grows as it fills")]
 pub enum Command {
     Request(Request, ReplyTo),
     /// A wait, with the name by which it can be given up, and the session that asks from inside of it.
     Wait(WaiterId, Wait, Waiter, Option<String>),
     Unwait(WaiterId),
+    /// What it was asked to be.
+    Spec(oneshot::Sender<Box<Spec>>),
     /// Answer once the agent takes input, asks something, or has ended.
     WhenReady(ReplyTo),
     /// Sources said these, in this order.
@@ -61,8 +64,20 @@ pub enum Command {
         at: u64,
         key: String,
         payload: Vec<u8>,
+        /// It waits for a decision, under this name.
+        hold: Option<RequestId>,
         to: Option<ReplyTo>,
     },
+    /// A hook does not wait any more.
+    Unhold(RequestId),
+    /// Somebody answers a prompt, and may.
+    Respond {
+        by: String,
+        respond: Respond,
+        to: ReplyTo,
+    },
+    /// Tell which prompts are open.
+    Prompts(oneshot::Sender<Vec<Prompt>>),
     /// A hook's report was not taken over its connection: it lies in the spool.
     ReadSpool,
     Exited(Exit),
