@@ -85,3 +85,44 @@ fn a_wait_is_forgotten_with_the_command_that_waited_and_stands_again_after_a_res
     dsx.run(["wait", &id]).expect_code(0);
     eventually(&dsx, &id, || crate::job::last(&dsx, &id).contains("code 5"));
 }
+
+#[test]
+fn a_group_and_a_label_are_waited_for() {
+    let home = Home::new();
+    let dsx = dsx(&home);
+    let demo = |args: &[&str]| create(&dsx, &[&["--cli", "demo"], args].concat());
+    let (one, two) = (demo(&["--group", "g", "--label", "part=a"]), demo(&["--group", "g"]));
+    let other = demo(&["--label", "part=a"]);
+    dsx.run(["send", &other, "slow 3600 late"]).expect_code(0);
+    for id in [&one, &two] {
+        dsx.run(["send", id, "slow 1 well"]).expect_code(0);
+    }
+    let ids = |said: &dsx_tests::dsx::Output| {
+        let mut ids: Vec<String> =
+            said.stdout.lines().map(|line| line.split(' ').next().unwrap().to_owned()).collect();
+        ids.sort();
+        ids
+    };
+    let mut both = vec![one.clone(), two.clone()];
+    both.sort();
+    assert_eq!(ids(&dsx.run(["wait", "--group", "g"]).expect_code(0)), both);
+    assert_eq!(ids(&dsx.run(["wait", "--group", "g", "--label", "part=a"]).expect_code(0)), [one.clone()]);
+    // Beside ids, each once.
+    let all = dsx.run(["wait", &other, &one, "--group", "g", "--timeout", "0"]).expect_code(124);
+    assert_eq!(all.stdout.lines().count(), 3, "{all:?}");
+    assert!(all.stdout.contains(&format!("{other} timeout")), "{all:?}");
+    let any = dsx.run(["wait", "--any", "--label", "part=a"]).expect_code(0);
+    assert!(any.line().starts_with(&one) && any.stdout.lines().count() == 1, "{any:?}");
+    // One that ended in its turn is told too.
+    dsx.run(["send", &two, "crash"]);
+    dsx.run(["wait", &two, "--until", "exited"]).expect_code(0);
+    let crashed = dsx.run(["wait", "--group", "g"]);
+    assert_eq!(crashed.code, 6, "{crashed:?}");
+    for (args, named) in
+        [(&["--group", "nobody"][..], "group 'nobody'"), (&["--group", "g", "--label", "x=y"], "label x=y")]
+    {
+        let empty = dsx.run(["wait"].iter().chain(args)).expect_code(3);
+        assert!(empty.stderr.contains(named), "{empty:?}");
+    }
+    dsx.run(["wait", "--label", "nonsense"]).expect_code(2);
+}
