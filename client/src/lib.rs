@@ -16,6 +16,7 @@ mod json;
 mod outcome;
 pub mod output;
 mod signals;
+mod skills;
 mod tty;
 mod verbs;
 

@@ -27,6 +27,7 @@ mod output;
 mod plumbing;
 mod runner;
 mod selectors;
+mod skills;
 mod traps_ending;
 mod traps_sending;
 mod ttl;

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod care;
+mod skills;
 mod terms;
 
 use std::ffi::OsString;
@@ -10,6 +11,7 @@ use clap::{Args, Parser, Subcommand};
 use dsx_protocol::TurnId;
 
 pub(crate) use care::{DescribeArgs, HandoffArgs, RenameArgs};
+pub(crate) use skills::InstallSkillArgs;
 pub(crate) use terms::{SelectArgs, TermsArgs};
 
 /// Seconds that an agent may take to start, where nobody says otherwise.
@@ -69,6 +71,8 @@ pub(crate) enum Verb {
     Describe(DescribeArgs),
     /// Hand the work of a session over to a fresh one or another
     Handoff(HandoffArgs),
+    /// Teach agents to use dsx: installs the skills 'dsx' and 'handoff'
+    InstallSkill(InstallSkillArgs),
     /// Check the machine and say what to do
     Doctor(JsonArgs),
     /// Print completions for a shell
@@ -95,6 +99,7 @@ impl Verb {
             Self::Rename(a) => a.json,
             Self::Describe(a) => a.json,
             Self::Handoff(a) => a.json,
+            Self::InstallSkill(a) => a.json,
             Self::Doctor(a) => a.json,
             Self::Supervisor(a) => a.json,
             Self::Attach(_) | Self::Completions { .. } => false,

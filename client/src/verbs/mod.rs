@@ -10,6 +10,7 @@ mod explain;
 mod fan_out;
 mod handoff;
 pub(crate) mod hook;
+mod install_skill;
 mod interrupt;
 mod keys;
 mod kill;
@@ -55,6 +56,7 @@ pub(crate) fn run(verb: Verb) -> Outcome {
         Verb::Rename(args) => rename::run(&args),
         Verb::Describe(args) => describe::run(&args),
         Verb::Handoff(args) => handoff::run(&args),
+        Verb::InstallSkill(args) => install_skill::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Completions { shell } => completions::run(shell),
         Verb::Supervisor(args) => supervisor::run(&args),
