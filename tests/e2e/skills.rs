@@ -353,3 +353,39 @@ fn claude_finds_them() {
         }
     });
 }
+
+/// The examples at the end of a verb's help.
+fn examples(dsx: &Dsx<'_>, verb: &str) -> Vec<String> {
+    let help = dsx.run([verb, "--help"]).expect_code(0).stdout;
+    let (_, examples) = help.split_once("\nExamples:\n").unwrap_or_default();
+    examples.lines().map(|line| line.trim().to_owned()).collect()
+}
+
+#[test]
+fn what_each_verbs_help_says_works() {
+    let home = Home::new();
+    let dsx = dsx(&home);
+    let help = dsx.run(["--help"]).expect_code(0).stdout;
+    let (_, verbs) = help.split_once("Usage: ").unwrap();
+    let verbs = verbs.lines().filter_map(|line| line.strip_prefix("  ")?.split_whitespace().next());
+    fs::write(home.project().join("task.md"), "say {{session}}").unwrap();
+    let mut run = 0;
+    for verb in verbs.filter(|verb| verb.chars().all(|c| c.is_ascii_lowercase() || c == '-')) {
+        // A terminal of one's own is needed, and a prompt by those that answer one.
+        if ["attach", "prompts", "respond"].contains(&verb) || verb.starts_with('-') {
+            continue;
+        }
+        for example in examples(&dsx, verb) {
+            assert!(example.starts_with(&format!("dsx {verb}")), "{example}");
+            create(&dsx, &["--group", "review"]);
+            let last = create(&dsx, &["--label", "part=api", "--label", "task=auth"]);
+            answer(&dsx, &last, "say ready");
+            let block = Block { needs: String::new(), lines: vec![example.clone()] };
+            let told = shell(&dsx, &block.script()).run();
+            assert_eq!(told.code, 0, "{example}: {told:?}");
+            dsx.run(["kill", "--all"]).expect_code(0);
+            run += 1;
+        }
+    }
+    assert!(run >= 20, "{run} examples in {help}");
+}

@@ -1,6 +1,7 @@
 //! The command line.
 
 mod care;
+mod help;
 mod skills;
 mod terms;
 
@@ -11,6 +12,7 @@ use clap::{Args, Parser, Subcommand};
 use dsx_protocol::TurnId;
 
 pub(crate) use care::{DescribeArgs, HandoffArgs, RenameArgs};
+pub(crate) use help::parse;
 pub(crate) use skills::InstallSkillArgs;
 pub(crate) use terms::{SelectArgs, TermsArgs};
 
@@ -21,10 +23,12 @@ const START_TIMEOUT: f64 = 60.0;
 ///
 /// Hand a task to an agent and get its answer:
 ///
-///   sid=$(dsx create -q) && dsx send $sid "run the tests" && dsx wait $sid && dsx last-message $sid
+///   sid=$(dsx create -q) && dsx send $sid "run the tests" &&
+///     dsx wait $sid && dsx last-message $sid
 ///
-/// Exit codes: 0 done, 1 failed, 2 usage, 3 no such session, 4 the agent waits for input, 5 the turn failed,
-/// 6 the session ended first, 7 refused, 8 no supervisor, 124 timeout, 130 Ctrl-C (the turn goes on).
+/// Exit codes: 0 done, 1 failed, 2 usage, 3 no such session, 4 the agent waits
+/// for input, 5 the turn failed, 6 the session ended first, 7 refused,
+/// 8 no supervisor, 124 timeout, 130 Ctrl-C (the turn goes on).
 #[derive(Debug, Parser)]
 #[command(name = "dsx", bin_name = "dsx", version, verbatim_doc_comment, arg_required_else_help = true)]
 pub(crate) struct Cli {
