@@ -137,57 +137,58 @@ fn fnv(text: &str) -> String {
 /// Prepares something in the way of the project's skills; returns what has to be named.
 type InTheWay = fn(&Path) -> PathBuf;
 
+const IN_THE_WAY: [(&str, InTheWay); 9] = [
+    ("a skill of the user's own", |skills| {
+        fs::create_dir_all(skills.join("handoff")).unwrap();
+        fs::write(skills.join("handoff/SKILL.md"), "---\nname: handoff\n---\nMine.\n").unwrap();
+        skills.join("handoff/SKILL.md")
+    }),
+    ("a directory of that name", |skills| {
+        fs::create_dir_all(skills.join("handoff")).unwrap();
+        fs::write(skills.join("handoff/notes.txt"), "x").unwrap();
+        skills.join("handoff")
+    }),
+    ("a file of that name", |skills| {
+        fs::create_dir_all(skills).unwrap();
+        fs::write(skills.join("handoff"), "x").unwrap();
+        skills.join("handoff")
+    }),
+    ("a link of that name", |skills| {
+        fs::create_dir_all(skills).unwrap();
+        symlink("/tmp", skills.join("handoff")).unwrap();
+        skills.join("handoff")
+    }),
+    ("a link in the place of the file", |skills| {
+        fs::create_dir_all(skills.join("handoff")).unwrap();
+        symlink("/etc/passwd", skills.join("handoff/SKILL.md")).unwrap();
+        skills.join("handoff/SKILL.md")
+    }),
+    ("a pipe in the place of the file", |skills| {
+        fs::create_dir_all(skills.join("handoff")).unwrap();
+        let path = skills.join("handoff/SKILL.md");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        path
+    }),
+    ("a link that leads outside", |skills| {
+        let outside = skills.ancestors().nth(3).unwrap().join("outside");
+        fs::create_dir_all(&outside).unwrap();
+        fs::create_dir_all(skills.parent().unwrap()).unwrap();
+        symlink(&outside, skills).unwrap();
+        skills.to_owned()
+    }),
+    ("a link that leads up", |skills| {
+        symlink("..", skills.parent().unwrap()).unwrap();
+        skills.parent().unwrap().to_owned()
+    }),
+    ("a file on the way", |skills| {
+        fs::write(skills.parent().unwrap(), "x").unwrap();
+        skills.parent().unwrap().to_owned()
+    }),
+];
+
 #[test]
 fn what_is_not_ours_is_never_touched() {
-    let cases: [(&str, InTheWay); 9] = [
-        ("a skill of the user's own", |skills| {
-            fs::create_dir_all(skills.join("handoff")).unwrap();
-            fs::write(skills.join("handoff/SKILL.md"), "---\nname: handoff\n---\nMine.\n").unwrap();
-            skills.join("handoff/SKILL.md")
-        }),
-        ("a directory of that name", |skills| {
-            fs::create_dir_all(skills.join("handoff")).unwrap();
-            fs::write(skills.join("handoff/notes.txt"), "x").unwrap();
-            skills.join("handoff")
-        }),
-        ("a file of that name", |skills| {
-            fs::create_dir_all(skills).unwrap();
-            fs::write(skills.join("handoff"), "x").unwrap();
-            skills.join("handoff")
-        }),
-        ("a link of that name", |skills| {
-            fs::create_dir_all(skills).unwrap();
-            symlink("/tmp", skills.join("handoff")).unwrap();
-            skills.join("handoff")
-        }),
-        ("a link in the place of the file", |skills| {
-            fs::create_dir_all(skills.join("handoff")).unwrap();
-            symlink("/etc/passwd", skills.join("handoff/SKILL.md")).unwrap();
-            skills.join("handoff/SKILL.md")
-        }),
-        ("a pipe in the place of the file", |skills| {
-            fs::create_dir_all(skills.join("handoff")).unwrap();
-            let path = skills.join("handoff/SKILL.md");
-            nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
-            path
-        }),
-        ("a link that leads outside", |skills| {
-            let outside = skills.ancestors().nth(3).unwrap().join("outside");
-            fs::create_dir_all(&outside).unwrap();
-            fs::create_dir_all(skills.parent().unwrap()).unwrap();
-            symlink(&outside, skills).unwrap();
-            skills.to_owned()
-        }),
-        ("a link that leads up", |skills| {
-            symlink("..", skills.parent().unwrap()).unwrap();
-            skills.parent().unwrap().to_owned()
-        }),
-        ("a file on the way", |skills| {
-            fs::write(skills.parent().unwrap(), "x").unwrap();
-            skills.parent().unwrap().to_owned()
-        }),
-    ];
-    for (what, put) in cases {
+    for (what, put) in IN_THE_WAY {
         let home = Home::new();
         let dsx = dsx(&home);
         let project = home.project().canonicalize().unwrap();
