@@ -243,6 +243,8 @@ pub struct Respond {
     /// With `deny`: what the agent is told.
     pub message: Option<String>,
     pub answers: Vec<Answer>,
+    /// Names this call: a repeat with the same key is answered as the first one.
+    pub key: Option<String>,
 }
 
 /// What is chosen, or said, to one question.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use dsx_core::{Caller, Exit, Resolution, admit, may_drive, pick_name, resolve};
+use dsx_core::{Caller, Exit, Resolution, admit, may_answer, may_drive, pick_name, resolve};
 use dsx_protocol::{ErrorKind, List, Summary, WireError};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -57,6 +57,11 @@ enum Message {
         answer: oneshot::Sender<Reserved>,
     },
     Find {
+        typed: String,
+        caller: Caller,
+        answer: oneshot::Sender<Result<SessionHandle, WireError>>,
+    },
+    Answerable {
         typed: String,
         caller: Caller,
         answer: oneshot::Sender<Result<SessionHandle, WireError>>,
@@ -132,6 +137,11 @@ impl Registry {
         self.ask(|answer| Message::Find { typed, caller, answer }).await.ok_or_else(stopping)?
     }
 
+    /// The session a typed id means, if the caller may answer its prompts.
+    pub async fn answerable(&self, typed: String, caller: Caller) -> Result<SessionHandle, WireError> {
+        self.ask(|answer| Message::Answerable { typed, caller, answer }).await.ok_or_else(stopping)?
+    }
+
     /// The sessions the caller may see.
     pub async fn list(&self, caller: Caller) -> Vec<SessionHandle> {
         self.ask(|answer| Message::List { caller, answer }).await.unwrap_or_default()
@@ -203,6 +213,9 @@ impl State {
                 drop(answer.send(reserved));
             }
             Message::Find { typed, caller, answer } => drop(answer.send(self.find(&typed, &caller))),
+            Message::Answerable { typed, caller, answer } => {
+                drop(answer.send(self.answerable(&typed, &caller)));
+            }
             Message::List { caller, answer } => {
                 let seen = |e: &&Entry| may_drive(&caller, &e.handle.id, &self.line(&e.handle.id)).is_ok();
                 drop(answer.send(self.sessions.values().filter(seen).map(|e| e.handle.clone()).collect()));
@@ -266,6 +279,29 @@ impl State {
         Reserved { id, depth, handle, mailbox, summary }
     }
 
+    fn answerable(&self, typed: &str, caller: &Caller) -> Result<SessionHandle, WireError> {
+        let id = self.resolve(typed)?;
+        if let Caller::Session { id: who, .. } = caller {
+            let trusted = self.sessions.get(who).is_some_and(|e| e.handle.summary.borrow().may_respond);
+            if may_answer(who, &id, &self.line(who), trusted)? {
+                return self.handle_of(&id);
+            }
+        }
+        may_drive(caller, &id, &self.line(&id))?;
+        self.handle_of(&id)
+    }
+
+    fn find(&self, typed: &str, caller: &Caller) -> Result<SessionHandle, WireError> {
+        let id = self.resolve(typed)?;
+        may_drive(caller, &id, &self.line(&id))?;
+        self.handle_of(&id)
+    }
+
+    fn handle_of(&self, id: &str) -> Result<SessionHandle, WireError> {
+        let none = || WireError::new(ErrorKind::NoSession, format!("there is no session '{id}'"));
+        self.sessions.get(id).map(|e| e.handle.clone()).ok_or_else(none)
+    }
+
     fn claim(&mut self, id: &str, name: Option<String>) -> Result<(), WireError> {
         let other = self.named(name.as_deref()).filter(|other| *other != id);
         if let (Some(other), Some(name)) = (other, &name) {
@@ -286,26 +322,21 @@ impl State {
         Some(&entry.handle.id)
     }
 
-    fn find(&self, typed: &str, caller: &Caller) -> Result<SessionHandle, WireError> {
+    fn resolve(&self, typed: &str) -> Result<String, WireError> {
         // No name is the beginning of an id.
         let named = self.named(Some(typed)).map(str::to_owned);
-        let id = match resolve(typed, self.sessions.keys().map(String::as_str)) {
-            Resolution::One(id) => id,
-            Resolution::None if let Some(id) = named => id,
+        match resolve(typed, self.sessions.keys().map(String::as_str)) {
+            Resolution::One(id) => Ok(id),
+            Resolution::None if let Some(id) = named => Ok(id),
             Resolution::None => {
                 let what = format!("there is no session '{typed}'");
-                return Err(WireError::new(ErrorKind::NoSession, what).hint("see 'dsx list -a'"));
+                Err(WireError::new(ErrorKind::NoSession, what).hint("see 'dsx list -a'"))
             }
             Resolution::Several(ids) => {
                 let what = format!("'{typed}' fits several sessions: {}", ids.join(", "));
-                return Err(WireError::new(ErrorKind::NoSession, what).hint("give more of the id"));
+                Err(WireError::new(ErrorKind::NoSession, what).hint("give more of the id"))
             }
-        };
-        may_drive(caller, &id, &self.line(&id))?;
-        self.sessions
-            .get(&id)
-            .map(|e| e.handle.clone())
-            .ok_or_else(|| WireError::new(ErrorKind::NoSession, format!("there is no session '{id}'")))
+        }
     }
 
     /// A session's creators, nearest first.

@@ -1,7 +1,9 @@
 //! The command line.
 
 mod care;
+mod following;
 mod help;
+mod prompts;
 mod skills;
 mod terms;
 
@@ -12,7 +14,9 @@ use clap::{Args, Parser, Subcommand};
 use dsx_protocol::TurnId;
 
 pub(crate) use care::{DescribeArgs, HandoffArgs, RenameArgs};
+pub(crate) use following::EventsArgs;
 pub(crate) use help::parse;
+pub(crate) use prompts::{PromptsArgs, RespondArgs};
 pub(crate) use skills::InstallSkillArgs;
 pub(crate) use terms::{SelectArgs, TermsArgs};
 
@@ -54,6 +58,10 @@ pub(crate) enum Verb {
     Status(OneArgs),
     /// Print the evidence for the status
     Explain(OneArgs),
+    /// List the questions that agents ask
+    Prompts(PromptsArgs),
+    /// Answer an agent's question
+    Respond(RespondArgs),
     /// List the sessions, those that need someone first
     #[command(visible_alias = "ls")]
     List(ListArgs),
@@ -65,6 +73,8 @@ pub(crate) enum Verb {
     Interrupt(OneArgs),
     /// Print what was said, or the raw output
     Logs(LogsArgs),
+    /// Print what happened, and with -f what happens
+    Events(EventsArgs),
     /// Watch and type in the session's terminal; Ctrl-\ leaves
     Attach(AttachArgs),
     /// End sessions and forget them
@@ -95,10 +105,13 @@ impl Verb {
             Self::Run(a) => a.create.json,
             Self::LastMessage(a) => a.json,
             Self::Status(a) | Self::Explain(a) | Self::Interrupt(a) => a.json,
+            Self::Prompts(a) => a.json,
+            Self::Respond(a) => a.json,
             Self::List(a) => a.json,
             Self::Screen(a) => a.json,
             Self::Keys(a) => a.json,
             Self::Logs(a) => a.json,
+            Self::Events(a) => a.json,
             Self::Kill(a) => a.json,
             Self::Rename(a) => a.json,
             Self::Describe(a) => a.json,

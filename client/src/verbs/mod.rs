@@ -6,6 +6,7 @@ mod completions;
 mod create;
 mod describe;
 mod doctor;
+mod events;
 mod explain;
 mod fan_out;
 mod handoff;
@@ -17,7 +18,9 @@ mod kill;
 mod last_message;
 mod list;
 mod logs;
+mod prompts;
 mod rename;
+mod respond;
 mod run;
 mod screen;
 mod select;
@@ -46,11 +49,14 @@ pub(crate) fn run(verb: Verb) -> Outcome {
         Verb::LastMessage(args) => last_message::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Prompts(args) => prompts::run(&args),
+        Verb::Respond(args) => respond::run(&args),
         Verb::List(args) => list::run(&args),
         Verb::Screen(args) => screen::run(&args),
         Verb::Keys(args) => keys::run(&args),
         Verb::Interrupt(args) => interrupt::run(&args),
         Verb::Logs(args) => logs::run(&args),
+        Verb::Events(args) => events::run(&args),
         Verb::Attach(args) => attach::run(&args),
         Verb::Kill(args) => kill::run(&args),
         Verb::Rename(args) => rename::run(&args),

@@ -12,6 +12,8 @@ use crate::spec::{Cli, Spec};
 const ENDED_KEPT: usize = 32;
 /// The agent's own ids that are remembered of one turn.
 const PROMPTS_KEPT: usize = 32;
+/// Prompts whose hooks, or whose end, are remembered.
+const ANSWERED_KEPT: usize = 64;
 /// Keys of `send --key` that are remembered.
 const KEYS_KEPT: usize = 1024;
 
@@ -89,6 +91,38 @@ impl Turn {
     }
 }
 
+/// A hook of the agent's that waits for a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    pub key: String,
+    pub prompt: String,
+    /// What the tool was given, where an answer has to repeat it.
+    pub input: Option<String>,
+    /// No dialog of it is shown while the hook waits, so that nothing but the hook tells of it.
+    pub unseen: bool,
+}
+
+/// What was decided on an open prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    pub prompt: String,
+    /// For the hook's standard output; none where it is answered by keys.
+    pub output: Option<String>,
+    pub by: String,
+    pub answer: String,
+    /// Names the call that brought it.
+    pub key: Option<String>,
+    pub at: u64,
+}
+
+/// A prompt that is not open any more, and what closed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    pub prompt: String,
+    pub by: String,
+    pub answer: Option<String>,
+}
+
 /// The state that survives. Changes only through [`Durable::apply`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Durable {
@@ -103,6 +137,12 @@ pub struct Durable {
     /// Open prompts, oldest first.
     pub prompts: Vec<Prompt>,
     pub next_prompt: u64,
+    /// The newest hooks that wait, or waited, for a decision.
+    pub held: VecDeque<Held>,
+    /// Of open prompts, and of the newest closed ones.
+    pub decisions: VecDeque<Decision>,
+    /// The newest prompts that are closed.
+    pub closed: VecDeque<Closed>,
     /// The newest evidence that closed a prompt.
     pub closed_as_of: u64,
     /// What the status record said last, and when.
@@ -144,6 +184,9 @@ impl Durable {
             keys: VecDeque::new(),
             prompts: Vec::new(),
             next_prompt: 1,
+            held: VecDeque::new(),
+            decisions: VecDeque::new(),
+            closed: VecDeque::new(),
             closed_as_of: 0,
             osc: None,
             osc_worked_at: 0,
@@ -210,17 +253,11 @@ impl Durable {
                     self.remember(key, *turn);
                 }
             }
-            Fact::PromptOpened(prompt) => match self.prompts.iter_mut().find(|p| p.id == prompt.id) {
-                Some(open) => *open = (**prompt).clone(),
-                None => {
-                    self.next_prompt += 1;
-                    self.prompts.push((**prompt).clone());
-                }
-            },
-            Fact::PromptClosed { prompt, as_of, .. } => {
-                self.prompts.retain(|p| p.id != *prompt);
-                self.closed_as_of = self.closed_as_of.max(*as_of);
-            }
+            Fact::PromptOpened(_)
+            | Fact::PromptHeld { .. }
+            | Fact::PromptDecided { .. }
+            | Fact::DecisionVoid { .. }
+            | Fact::PromptClosed { .. } => self.apply_to_prompt(at, fact),
             Fact::Conversation { id, transcript } => {
                 self.conversation = Some(id.clone());
                 self.transcript.clone_from(transcript);
@@ -245,6 +282,52 @@ impl Durable {
             | Fact::Told { .. }
             | Fact::Ended { .. } => self.apply_to_turn(at, fact),
         }
+    }
+
+    fn apply_to_prompt(&mut self, at: u64, fact: &Fact) {
+        match fact {
+            Fact::PromptOpened(prompt) => match self.prompts.iter_mut().find(|p| p.id == prompt.id) {
+                Some(open) => *open = (**prompt).clone(),
+                None => {
+                    self.next_prompt += 1;
+                    self.prompts.push((**prompt).clone());
+                }
+            },
+            Fact::PromptHeld { prompt, key, input, unseen } => {
+                self.held.retain(|h| h.key != *key);
+                let (key, prompt, input) = (key.clone(), prompt.clone(), input.clone());
+                keep(&mut self.held, Held { key, prompt, input, unseen: *unseen });
+            }
+            Fact::PromptDecided { prompt, output, by, answer, key } => {
+                let (prompt, output) = (prompt.clone(), output.clone());
+                let (by, answer, key) = (by.clone(), answer.clone(), key.clone());
+                keep(&mut self.decisions, Decision { prompt, output, by, answer, key, at });
+            }
+            Fact::DecisionVoid { prompt } => self.decisions.retain(|d| d.prompt != *prompt),
+            Fact::PromptClosed { prompt, by, answer, as_of } => {
+                self.prompts.retain(|p| p.id != *prompt);
+                self.closed_as_of = self.closed_as_of.max(*as_of);
+                // It was kept to be repeated in an answer.
+                for held in self.held.iter_mut().filter(|h| h.prompt == *prompt) {
+                    held.input = None;
+                }
+                let (prompt, by, answer) = (prompt.clone(), by.clone(), answer.clone());
+                keep(&mut self.closed, Closed { prompt, by, answer });
+            }
+            _ => {}
+        }
+    }
+
+    /// The hook that waits for the decision on a prompt, or waited.
+    #[must_use]
+    pub fn held(&self, prompt: &str) -> Option<&Held> {
+        self.held.iter().rev().find(|h| h.prompt == prompt)
+    }
+
+    /// What was decided on a prompt.
+    #[must_use]
+    pub fn decision(&self, prompt: &str) -> Option<&Decision> {
+        self.decisions.iter().rev().find(|d| d.prompt == prompt)
     }
 
     fn apply_to_turn(&mut self, at: u64, fact: &Fact) {
@@ -372,5 +455,13 @@ impl Durable {
             over -= usize::from(drop);
             !drop
         });
+    }
+}
+
+/// Keeps the newest.
+fn keep<T>(list: &mut VecDeque<T>, item: T) {
+    list.push_back(item);
+    if list.len() > ANSWERED_KEPT {
+        list.pop_front();
     }
 }

@@ -1,6 +1,6 @@
 //! What goes into a session and what comes out of it.
 
-use dsx_protocol::{SendReceipt, Settled, TurnId, WireError};
+use dsx_protocol::{Respond, Responded, SendReceipt, Settled, TurnId, WireError};
 
 use crate::adapter::Script;
 use crate::evidence::{Evidence, Source};
@@ -59,6 +59,18 @@ pub enum Timer {
     Composer,
     /// A command's output has been quiet.
     Quiet(TurnId),
+    /// The hook of a question should have told of it by now.
+    Hook,
+    /// A dialog should stand on the screen by now, for whoever chose by its labels.
+    Labels,
+    /// A question that is answered by itself should have its hook by now.
+    Unattended,
+    /// Hooks that lost their supervisor should have come back by now.
+    Unheld,
+    /// The agent should have gone on with a decision by now.
+    Verify,
+    /// A key should have moved a dialog's pointer by now.
+    Pick,
     /// Nobody has used the session for as long as it may live then.
     TimeToLive,
 }
@@ -118,6 +130,21 @@ pub enum Input {
     },
     Unwait {
         waiter: WaiterId,
+    },
+    /// A hook waits for the decision on the question it reported under this key.
+    Hold {
+        request: RequestId,
+        key: String,
+    },
+    /// It does not any more.
+    Unhold {
+        request: RequestId,
+    },
+    Respond {
+        request: RequestId,
+        /// Who answers: `user`, or a session's id.
+        by: String,
+        respond: Respond,
     },
     /// A source said something, at a time of its own.
     Said {
@@ -201,6 +228,15 @@ pub enum Effect {
     Done {
         request: RequestId,
         result: Result<(), WireError>,
+    },
+    /// What a hook that waits is to print; empty where the agent is to do without.
+    Decide {
+        request: RequestId,
+        output: String,
+    },
+    Responded {
+        request: RequestId,
+        result: Result<Responded, WireError>,
     },
     /// The turn a wait was bound to.
     Bound {

@@ -9,6 +9,8 @@ use crate::durable::{Durable, TurnState};
 use crate::evidence::{Asked, Rest, Source};
 use crate::fact::{Fact, Outcome, Reported, Told};
 use crate::input::{Effect, Input, Now, Recovery, RequestId, Timer};
+use crate::prompts::Asking;
+use crate::respond::Responding;
 use crate::spec::Spec;
 use crate::verdict::{Progress, Verdict, weigh};
 use crate::waiters::Waiter;
@@ -80,6 +82,8 @@ pub(crate) struct Live {
     pub overlooked: bool,
     /// A mark was typed into the box behind what a crash cut off: a box that looks empty is not drawn yet.
     pub marked: bool,
+    pub asking: Asking,
+    pub responding: Responding,
     /// Answers given to start-up dialogs, so that one is never answered twice for one look.
     pub dialog_moves: u32,
     /// People who look at the terminal.
@@ -157,6 +161,9 @@ impl Session {
             Input::Describe { request, description } => self.describe(now, request, description, out),
             Input::Wait { waiter, turn, until } => self.wait(waiter, turn, until, out),
             Input::Unwait { waiter } => self.live.waiters.retain(|w| w.id != waiter),
+            Input::Hold { request, key } => self.hold(request, key, out),
+            Input::Unhold { request } => self.unhold(now, request, out),
+            Input::Respond { request, by, respond } => self.respond(now, request, by, &respond, out),
             Input::Said { source, at, evidence } => self.said(now, source, at, evidence, out),
             Input::Submitting { turn } => {
                 self.live.progress.typed |= self.live.progress.turn == Some(turn);
@@ -206,6 +213,7 @@ impl Session {
     /// inputs can leave a turn or a waiter behind.
     fn advance(&mut self, now: Now, out: &mut Vec<Effect>) {
         self.judge(now, out);
+        self.answer_unattended(now, false, out);
         self.begin_typed_ahead(now, out);
         self.begin_next(now, out);
         self.settle_waiters(out);
@@ -302,6 +310,12 @@ impl Session {
             Timer::Composer => self.composer_expired(out),
             Timer::StillThere(turn) => self.look_if_still_there(turn, out),
             Timer::Dialog => self.look_again_at_start(out),
+            Timer::Hook => self.hook_awaited(now, out),
+            Timer::Labels => self.labels_expired(now, out),
+            Timer::Unattended => self.answer_unattended(now, true, out),
+            Timer::Unheld => self.unheld_expired(now, out),
+            Timer::Verify => self.verify_expired(out),
+            Timer::Pick => self.pick_expired(out),
             Timer::TimeToLive => self.ttl_expired(now, out),
             Timer::Settle(_) | Timer::Quiet(_) => {}
         }
@@ -317,6 +331,7 @@ impl Session {
         if !self.durable.ready && self.durable.pid.is_some() {
             self.look_at_start(false, out);
         }
+        self.recover_prompts(now, out);
         let withdrawn = self.recover_delivery(now, recovery, out);
         self.end_cut_off_paste(withdrawn, out);
     }

@@ -2,13 +2,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dsx_core::{Caller, WaiterId};
+use dsx_core::{Caller, RequestId, WaiterId};
 use dsx_protocol::{
     Decoder, ErrorKind, Frame, Hello, Kind, List, Reply, Request, Resize, Sessions, WireError, agree, body,
     decode, encode,
 };
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
+use tokio::task::JoinSet;
 use tracing::debug;
 
 use super::ancestry::line_of;
@@ -31,7 +32,9 @@ pub(super) async fn serve(stream: UnixStream, pid: Option<u32>, services: Servic
         greeted: false,
         caller: None,
         waits: Vec::new(),
+        holds: Vec::new(),
         viewing: Vec::new(),
+        following: JoinSet::new(),
     };
     let mut decoder = Decoder::new();
     let mut buffer = vec![0; 64 * 1024];
@@ -68,8 +71,12 @@ struct Connection {
     /// Found out once, when it is first needed.
     caller: Option<Caller>,
     waits: Vec<(SessionHandle, WaiterId)>,
+    /// Hooks that wait for a decision.
+    holds: Vec<(SessionHandle, RequestId)>,
     /// Attached terminals: the channel, the viewer's number, the session.
     viewing: Vec<(u32, u64, SessionHandle)>,
+    /// Streams without an end of their own: they end with the connection.
+    following: JoinSet<()>,
 }
 
 impl Connection {
@@ -174,6 +181,9 @@ impl Connection {
             }
             Request::Attach(attach) => {
                 let handle = self.find(&attach.session).await?;
+                if !attach.read_only {
+                    self.may_type(&handle).await?;
+                }
                 let viewer = NEXT.fetch_add(1, Ordering::Relaxed);
                 handle.put(Command::Attach { viewer, attach, to })?;
                 self.viewing.push((channel, viewer, handle));
@@ -185,18 +195,45 @@ impl Connection {
                 handle.deliver(Command::Resize(*viewer, cols, rows)).await;
                 Ok(())
             }
+            Request::Events(asked) => {
+                let (services, caller) = (self.services.clone(), self.caller().await);
+                let follows = asked.follow;
+                self.stream(follows, super::events::tell(services, caller, asked, to));
+                Ok(())
+            }
             Request::Supervisor(supervisor) => {
                 let caller = self.caller().await;
                 self.control.request(supervisor, caller, to);
                 Ok(())
             }
-            Request::Hook(hook) => crate::hook::deliver(&self.services, self.pid, hook, to).await,
+            Request::Hook(hook) => {
+                self.holds.extend(crate::hook::deliver(&self.services, self.pid, hook, to).await?);
+                Ok(())
+            }
+            Request::Prompts(prompts) => {
+                let caller = self.caller().await;
+                let handles = match prompts.session {
+                    Some(session) => vec![self.find(&session).await?],
+                    None => self.services.registry.list(caller).await,
+                };
+                tokio::spawn(super::prompts::list(handles, to));
+                Ok(())
+            }
+            Request::Respond(respond) => {
+                let caller = self.caller().await;
+                let by = caller.name().to_owned();
+                let handle = self.services.registry.answerable(respond.session.clone(), caller).await?;
+                handle.put(Command::Respond { by, respond, to })
+            }
             Request::Unknown => {
                 Err(WireError::new(ErrorKind::Usage, "the supervisor does not know this command")
                     .hint("it is older than this dsx: run 'dsx supervisor restart'"))
             }
             other => {
                 let handle = self.find(session_of(&other)).await?;
+                if matches!(other, Request::Keys(_)) && handle.summary.borrow().prompts > 0 {
+                    self.may_type(&handle).await?;
+                }
                 if handle.is_orphan() && matches!(other, Request::Kill(_)) {
                     to.answer(crate::session::bury(&self.services, &handle).await);
                     return Ok(());
@@ -206,9 +243,28 @@ impl Connection {
         }
     }
 
+    /// What has an end goes on to it, as every answer does, even if the client says that it asks no more.
+    fn stream(&mut self, follows: bool, stream: impl Future<Output = ()> + Send + 'static) {
+        while self.following.try_join_next().is_some() {}
+        if follows {
+            self.following.spawn(stream);
+        } else {
+            tokio::spawn(stream);
+        }
+    }
+
     async fn find(&mut self, typed: &str) -> Result<SessionHandle, WireError> {
         let caller = self.caller().await;
         self.services.registry.find(typed.to_owned(), caller).await
+    }
+
+    /// Keys answer dialogs as well: a session must not press them in its own.
+    async fn may_type(&mut self, handle: &SessionHandle) -> Result<(), WireError> {
+        if matches!(self.caller().await, Caller::Session { .. }) {
+            let caller = self.caller().await;
+            self.services.registry.answerable(handle.id.clone(), caller).await?;
+        }
+        Ok(())
     }
 
     async fn list(&self, caller: Caller, list: &List) -> Sessions {
@@ -223,6 +279,9 @@ impl Connection {
         debug!(pid = self.pid, "a client left");
         for (handle, waiter) in self.waits.drain(..) {
             handle.deliver(Command::Unwait(waiter)).await;
+        }
+        for (handle, request) in self.holds.drain(..) {
+            handle.deliver(Command::Unhold(request)).await;
         }
         for (_, viewer, handle) in self.viewing.drain(..) {
             handle.deliver(Command::Left(viewer)).await;

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-use dsx_core::{Effect, Fact, Input, Now, Origin, Timer};
-use dsx_protocol::{ErrorKind, Event, Reply, TurnId, WaitBound, WireError};
+use dsx_core::{Effect, Fact, Input, Now, Origin, RequestId, Timer};
+use dsx_protocol::{Decided, ErrorKind, Event, Reply, TurnId, WaitBound, WireError};
 use tracing::error;
 
 use super::task::Task;
@@ -99,16 +99,13 @@ impl Task {
             Effect::WatchOutput(on) => self.watches_output = on,
             Effect::Arm { timer, after_ms } => self.arm(timer, after_ms),
             Effect::Disarm(timer) => self.timers.disarm(Due::Core(timer)),
-            Effect::Sent { request, result } => {
-                if let Some(to) = self.requests.remove(&request) {
-                    to.answer(result.map(Reply::Sent));
-                }
+            Effect::Sent { request, result } => self.reply(request, result.map(Reply::Sent)),
+            Effect::Done { request, result } => self.reply(request, result.map(|()| Reply::Done)),
+            Effect::Decide { request, output } => {
+                let output = output.into_bytes().into();
+                self.reply(request, Ok(Reply::Decided(Decided { output })));
             }
-            Effect::Done { request, result } => {
-                if let Some(to) = self.requests.remove(&request) {
-                    to.answer(result.map(|()| Reply::Done));
-                }
-            }
+            Effect::Responded { request, result } => self.reply(request, result.map(Reply::Responded)),
             Effect::Bound { waiter, turn } => {
                 if let Some(to) = self.waiters.get(&waiter) {
                     to.event(&Event::WaitBound(WaitBound { session: self.id.clone(), turn }));
@@ -131,6 +128,13 @@ impl Task {
         }
     }
 
+    /// Answers whoever put the request, once.
+    fn reply(&mut self, request: RequestId, result: Result<Reply, WireError>) {
+        if let Some(to) = self.requests.remove(&request) {
+            to.answer(result);
+        }
+    }
+
     /// The disk is full, or gone: nothing is done that a restart would not know of.
     async fn perform_unstored(&mut self, effect: Effect, error: &StoreError, inputs: &mut VecDeque<Input>) {
         let refusal = || WireError::new(ErrorKind::Failed, error.to_string()).session(&self.id);
@@ -150,9 +154,15 @@ impl Task {
                     to.answer(Err(refusal()));
                 }
             }
-            Effect::Done { request, .. } => {
+            Effect::Done { request, .. } | Effect::Responded { request, .. } => {
                 if let Some(to) = self.requests.remove(&request) {
                     to.answer(Err(refusal()));
+                }
+            }
+            // The agent is not told what a restart would not know of; its dialog still stands.
+            Effect::Decide { request, .. } => {
+                if let Some(to) = self.requests.remove(&request) {
+                    to.answer(Ok(Reply::Decided(Decided::default())));
                 }
             }
             other => self.perform(other, inputs).await,

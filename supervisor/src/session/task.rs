@@ -206,7 +206,17 @@ impl Task {
                     self.input(Input::Said { source, at, evidence }).await;
                 }
             }
-            Command::Hook { at, key, payload, to } => self.hook(at, &key, &payload, to).await,
+            Command::Hook { at, key, payload, hold, to } => self.hook(at, &key, &payload, hold, to).await,
+            Command::Unhold(request) => {
+                self.requests.remove(&request);
+                self.input(Input::Unhold { request }).await;
+            }
+            Command::Respond { by, respond, to } => {
+                let request = self.owe(to);
+                self.input(Input::Respond { request, by, respond }).await;
+            }
+            // Whoever asked may have gone.
+            Command::Prompts(to) => drop(to.send(self.core.durable().prompts.clone())),
             Command::ReadSpool => self.read_spool().await,
             Command::Exited(exit) => self.program_ended(exit).await,
             Command::Input(viewer, bytes, room) => {
