@@ -109,3 +109,65 @@ fn a_question_is_answered_by_label_number_and_words() {
         assert!(ended(dsx, &id).contains("green"));
     });
 }
+
+#[test]
+fn an_unattended_session_answers_by_itself_and_says_so() {
+    with_each_claude(
+        "an_unattended_session_answers_by_itself_and_says_so",
+        |dsx: &Dsx<'_>, _: &ModelServer| {
+            let id = create(dsx, &["--mode", "ask", "--on-prompt", "deny"]);
+            dsx.run(["send", &id, "tool bash touch denied.txt"]).expect_code(0);
+            assert!(ended(dsx, &id).contains("Denied"));
+            assert!(!dsx.home().project().join("denied.txt").exists());
+            let id = create(dsx, &["--mode", "ask", "--on-prompt", "allow"]);
+            dsx.run(["send", &id, "tool bash touch allowed.txt"]).expect_code(0);
+            ended(dsx, &id);
+            assert!(dsx.home().project().join("allowed.txt").exists());
+            dsx.run(["send", &id, "ask Which?|A|B"]).expect_code(0);
+            assert!(ended(dsx, &id).contains("Decide for yourself"));
+            let events = dsx.run(["events", &id, "--json"]).expect_code(0).stdout;
+            let answered: Vec<Value> = events.lines().map(|l| serde_json::from_str(l).unwrap()).collect();
+            let answered: Vec<&Value> =
+                answered.iter().filter(|e: &&Value| e["event"] == "answered").collect();
+            assert_eq!(answered.len(), 2, "{events}");
+            assert_eq!((&answered[0]["by"], &answered[0]["outcome"]), (&"on-prompt".into(), &"allow".into()));
+        },
+    );
+}
+
+#[test]
+fn whoever_answers_first_wins() {
+    with_each_claude("whoever_answers_first_wins", |dsx: &Dsx<'_>, _: &ModelServer| {
+        let id = ask_mode(dsx);
+        asked(dsx, &id, "tool bash touch made.txt");
+        assert_eq!(labels(dsx, &id)[0], "Yes");
+        // Somebody answers in the terminal. Its dialog may drop a first key, so the pointer is moved until it is.
+        pressed(dsx, &id, "Enter");
+        ended(dsx, &id);
+        assert!(dsx.home().project().join("made.txt").exists());
+        let late = dsx.run(["respond", &id, "--prompt", "p1", "--deny", "--json"]).expect_code(7);
+        assert!(error(&late)["message"].as_str().unwrap().contains("answered in the terminal"), "{late:?}");
+        // Two at once: one wins, the other is told.
+        asked(dsx, &id, "tool bash rm made.txt");
+        let codes = std::thread::scope(|scope| {
+            let calls =
+                ["--allow", "--deny"].map(|how| scope.spawn(move || dsx.run(["respond", "@last", how]).code));
+            calls.map(|call| call.join().unwrap())
+        });
+        let mut sorted = codes;
+        sorted.sort_unstable();
+        assert_eq!(sorted, [0, 7]);
+        ended(dsx, &id);
+        assert_eq!(dsx.home().project().join("made.txt").exists(), codes[0] == 7);
+    });
+}
+
+/// Presses a key in a dialog until the prompt is closed.
+fn pressed(dsx: &Dsx<'_>, id: &str, key: &str) {
+    eventually(dsx, id, || {
+        if !dsx.json(["prompts", id]).as_array().unwrap().is_empty() {
+            dsx.run(["keys", id, key]).expect_code(0);
+        }
+        dsx.run(["wait", id, "--until", "idle", "--timeout", "1"]).code == 0
+    });
+}

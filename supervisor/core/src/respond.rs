@@ -13,6 +13,7 @@
 use dsx_protocol::{ErrorKind, Prompt, Respond, Responded, WireError};
 
 use crate::adapter::{self, Answered, Way};
+use crate::durable::Held;
 use crate::evidence::{Dialog, Source};
 use crate::fact::Fact;
 use crate::input::{Effect, Now, RequestId, ScreenText, Timer};
@@ -257,7 +258,7 @@ impl Session {
     }
 
     /// A hook waits for the decision on its prompt.
-    pub(crate) fn hold(&mut self, request: RequestId, key: String, out: &mut Vec<Effect>) {
+    pub(crate) fn hold(&mut self, now: Now, request: RequestId, key: String, out: &mut Vec<Effect>) {
         let held = self.durable.held.iter().rev().find(|h| h.key == key);
         let open = held.filter(|h| self.durable.prompts.iter().any(|p| p.id == h.prompt));
         let Some(open) = open else {
@@ -277,7 +278,25 @@ impl Session {
             None => {
                 self.live.asking.holds.retain(|(_, k)| *k != key);
                 self.live.asking.holds.push((request, key));
+                self.show_unseen(now, out);
             }
+        }
+    }
+
+    /// Somebody looks at the terminal: the agent shows there what a background sub-agent asks as soon as the hook
+    /// does not wait any more, and people may answer it. Nobody may miss a question that he would see in a terminal
+    /// without dsx.
+    pub(crate) fn show_unseen(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if self.live.viewers == 0 || self.durable.spec.terms.on_prompt != OnPrompt::Ask {
+            return;
+        }
+        let waits = |key: &String| self.live.asking.holds.iter().any(|(_, k)| k == key);
+        let decided = |prompt: &str| self.durable.decision(prompt).is_some();
+        let hidden = self.durable.held.iter().filter(|h| h.unseen && waits(&h.key) && !decided(&h.prompt));
+        for Held { key, prompt, input, .. } in hidden.cloned().collect::<Vec<Held>>() {
+            let seen = Fact::PromptHeld { prompt: prompt.clone(), key, input, unseen: false };
+            self.fact(now, seen, out);
+            self.let_go(&prompt, out);
         }
     }
 

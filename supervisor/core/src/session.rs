@@ -156,12 +156,12 @@ impl Session {
                 self.live.used_at = now.ms;
                 self.keys();
             }
-            Input::Viewers(count) => self.viewed(now, count),
+            Input::Viewers(count) => self.viewed(now, count, out),
             Input::Rename { request, name } => self.rename(now, request, name, out),
             Input::Describe { request, description } => self.describe(now, request, description, out),
             Input::Wait { waiter, turn, until } => self.wait(waiter, turn, until, out),
             Input::Unwait { waiter } => self.live.waiters.retain(|w| w.id != waiter),
-            Input::Hold { request, key } => self.hold(request, key, out),
+            Input::Hold { request, key } => self.hold(now, request, key, out),
             Input::Unhold { request } => self.unhold(now, request, out),
             Input::Respond { request, by, respond } => self.respond(now, request, by, &respond, out),
             Input::Said { source, at, evidence } => self.said(now, source, at, evidence, out),

@@ -64,8 +64,9 @@ impl Session {
         out.push(Effect::Expire);
     }
 
-    pub(crate) fn viewed(&mut self, now: Now, viewers: u32) {
+    pub(crate) fn viewed(&mut self, now: Now, viewers: u32, out: &mut Vec<Effect>) {
         self.live.viewers = viewers;
+        self.show_unseen(now, out);
         self.live.used_at = self.live.used_at.max(now.ms);
     }
 

@@ -102,11 +102,17 @@ fn one(prompt: &Prompt, answer: &Answer) -> Result<Answered, WireError> {
         ([choice], None) => {
             let label =
                 option(&prompt.options, choice).ok_or_else(|| not_offered(id, choice, &prompt.options))?;
-            Ok(match label.as_str() {
-                "Yes" => Answered::Allow,
-                "No" => Answered::Deny { message: None },
-                _ => Answered::Option(label),
-            })
+            match label.as_str() {
+                "Yes" => Ok(Answered::Allow),
+                no if no.starts_with("No") && prompt.kind == "permission" => {
+                    Ok(Answered::Deny { message: None })
+                }
+                // It opens a line to type in.
+                words if words.starts_with("Tell ") => {
+                    Err(usage(format!("prompt {id}: '{label}' takes words"), "give them with --text"))
+                }
+                _ => Ok(Answered::Option(label)),
+            }
         }
         ([], Some(text)) if prompt.kind == "plan" => Ok(Answered::Deny { message: Some(text.clone()) }),
         ([], Some(_)) => Err(usage(
