@@ -206,6 +206,20 @@ impl Connection {
                 self.control.request(supervisor, caller, to);
                 Ok(())
             }
+            Request::Hook(_) | Request::Prompts(_) | Request::Respond(_) => {
+                self.route_prompts(request, to).await
+            }
+            Request::Unknown => {
+                Err(WireError::new(ErrorKind::Usage, "the supervisor does not know this command")
+                    .hint("it is older than this dsx: run 'dsx supervisor restart'"))
+            }
+            other => self.route_to_session(other, to).await,
+        }
+    }
+
+    /// What agents ask, and what they are answered.
+    async fn route_prompts(&mut self, request: Request, to: ReplyTo) -> Result<(), WireError> {
+        match request {
             Request::Hook(hook) => {
                 self.holds.extend(crate::hook::deliver(&self.services, self.pid, hook, to).await?);
                 Ok(())
@@ -225,22 +239,21 @@ impl Connection {
                 let handle = self.services.registry.answerable(respond.session.clone(), caller).await?;
                 handle.put(Command::Respond { by, respond, to })
             }
-            Request::Unknown => {
-                Err(WireError::new(ErrorKind::Usage, "the supervisor does not know this command")
-                    .hint("it is older than this dsx: run 'dsx supervisor restart'"))
-            }
-            other => {
-                let handle = self.find(session_of(&other)).await?;
-                if matches!(other, Request::Keys(_)) && handle.summary.borrow().prompts > 0 {
-                    self.may_type(&handle).await?;
-                }
-                if handle.is_orphan() && matches!(other, Request::Kill(_)) {
-                    to.answer(crate::session::bury(&self.services, &handle).await);
-                    return Ok(());
-                }
-                handle.put(Command::Request(other, to))
-            }
+            other => self.route_to_session(other, to).await,
         }
+    }
+
+    /// What one session's task answers.
+    async fn route_to_session(&mut self, request: Request, to: ReplyTo) -> Result<(), WireError> {
+        let handle = self.find(session_of(&request)).await?;
+        if matches!(request, Request::Keys(_)) && handle.summary.borrow().prompts > 0 {
+            self.may_type(&handle).await?;
+        }
+        if handle.is_orphan() && matches!(request, Request::Kill(_)) {
+            to.answer(crate::session::bury(&self.services, &handle).await);
+            return Ok(());
+        }
+        handle.put(Command::Request(request, to))
     }
 
     /// What has an end goes on to it, as every answer does, even if the client says that it asks no more.

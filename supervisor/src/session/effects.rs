@@ -99,13 +99,12 @@ impl Task {
             Effect::WatchOutput(on) => self.watches_output = on,
             Effect::Arm { timer, after_ms } => self.arm(timer, after_ms),
             Effect::Disarm(timer) => self.timers.disarm(Due::Core(timer)),
-            Effect::Sent { request, result } => self.reply(request, result.map(Reply::Sent)),
-            Effect::Done { request, result } => self.reply(request, result.map(|()| Reply::Done)),
+            Effect::Sent { request, result } => self.answer(request, result.map(Reply::Sent)),
+            Effect::Done { request, result } => self.answer(request, result.map(|()| Reply::Done)),
             Effect::Decide { request, output } => {
-                let output = output.into_bytes().into();
-                self.reply(request, Ok(Reply::Decided(Decided { output })));
+                self.answer(request, Ok(Reply::Decided(Decided { output: output.into_bytes().into() })));
             }
-            Effect::Responded { request, result } => self.reply(request, result.map(Reply::Responded)),
+            Effect::Responded { request, result } => self.answer(request, result.map(Reply::Responded)),
             Effect::Bound { waiter, turn } => {
                 if let Some(to) = self.waiters.get(&waiter) {
                     to.event(&Event::WaitBound(WaitBound { session: self.id.clone(), turn }));
@@ -128,13 +127,6 @@ impl Task {
         }
     }
 
-    /// Answers whoever put the request, once.
-    fn reply(&mut self, request: RequestId, result: Result<Reply, WireError>) {
-        if let Some(to) = self.requests.remove(&request) {
-            to.answer(result);
-        }
-    }
-
     /// The disk is full, or gone: nothing is done that a restart would not know of.
     async fn perform_unstored(&mut self, effect: Effect, error: &StoreError, inputs: &mut VecDeque<Input>) {
         let refusal = || WireError::new(ErrorKind::Failed, error.to_string()).session(&self.id);
@@ -143,29 +135,28 @@ impl Task {
                 let error = error.to_string();
                 inputs.push_back(Input::TypeFailed { turn, submitted: false, error });
             }
-            Effect::Sent { request, .. } => {
-                if let Some(to) = self.requests.remove(&request) {
-                    to.answer(Err(refusal()));
-                }
-            }
             // Nobody is told what a restart would not know of.
             Effect::Settle { waiter, .. } => {
                 if let Some(to) = self.waiters.remove(&waiter) {
                     to.answer(Err(refusal()));
                 }
             }
-            Effect::Done { request, .. } | Effect::Responded { request, .. } => {
-                if let Some(to) = self.requests.remove(&request) {
-                    to.answer(Err(refusal()));
-                }
+            Effect::Sent { request, .. }
+            | Effect::Done { request, .. }
+            | Effect::Responded { request, .. } => {
+                let refusal = refusal();
+                self.answer(request, Err(refusal));
             }
             // The agent is not told what a restart would not know of; its dialog still stands.
-            Effect::Decide { request, .. } => {
-                if let Some(to) = self.requests.remove(&request) {
-                    to.answer(Ok(Reply::Decided(Decided::default())));
-                }
-            }
+            Effect::Decide { request, .. } => self.answer(request, Ok(Reply::Decided(Decided::default()))),
             other => self.perform(other, inputs).await,
+        }
+    }
+
+    /// Whoever asked is told, if he is still there.
+    fn answer(&mut self, request: RequestId, result: Result<Reply, WireError>) {
+        if let Some(to) = self.requests.remove(&request) {
+            to.answer(result);
         }
     }
 
