@@ -29,6 +29,7 @@ mod plumbing;
 mod prompts;
 mod runner;
 mod selectors;
+mod skills;
 mod traps_ending;
 mod traps_sending;
 mod ttl;
