@@ -42,6 +42,8 @@ pub enum Event {
     Happened(Happened),
     /// Something was said.
     Entry(Entry),
+    /// A message is not typed yet: somebody's draft is in the agent's input box.
+    Held(Held),
     #[serde(other)]
     Unknown,
 }
@@ -106,6 +108,13 @@ pub struct SendReceipt {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WaitBound {
+    pub session: String,
+    pub turn: Option<TurnId>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Held {
     pub session: String,
     pub turn: Option<TurnId>,
 }

@@ -29,7 +29,7 @@ pub(crate) enum Verb {
     /// Start a session and print its id
     Create(CreateVerb),
     /// Hand a message to an agent; returns when it has taken it, or it is queued
-    Send(SendArgs),
+    Send(SendVerb),
     /// Wait until turns have ended, an agent asks something, or sessions have ended
     Wait(WaitArgs),
     /// Send, wait and print the answer
@@ -69,7 +69,7 @@ impl Verb {
     pub(crate) fn wants_json(&self) -> bool {
         match self {
             Self::Create(a) => a.new.json,
-            Self::Send(a) => a.json,
+            Self::Send(a) => a.send.json,
             Self::Wait(a) => a.json,
             Self::Ask(a) => a.send.json,
             Self::Run(a) => a.create.json,
@@ -144,6 +144,15 @@ pub(crate) struct CreateArgs {
     pub command: Vec<OsString>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct SendVerb {
+    #[command(flatten)]
+    pub send: SendArgs,
+    /// Seconds to wait while somebody's draft is in the agent's input box [default: 30]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    pub timeout: Option<f64>,
+}
+
 #[derive(Debug, Args, Clone)]
 pub(crate) struct SendArgs {
     /// The session: its id, a prefix of it, @self or @last
@@ -154,9 +163,15 @@ pub(crate) struct SendArgs {
     /// Read the message from a file; - is standard input
     #[arg(long, value_name = "F", conflicts_with = "text")]
     pub file: Option<PathBuf>,
-    /// Queue it even while the agent asks something
-    #[arg(long)]
+    /// Queue it whatever is in its way: a question of the agent's, somebody's draft
+    #[arg(long, conflicts_with_all = ["interrupt", "steer"])]
     pub queue: bool,
+    /// Stop the running turn first; the message goes before those that are queued
+    #[arg(long, conflicts_with = "steer")]
+    pub interrupt: bool,
+    /// Join the running turn instead of waiting for its end
+    #[arg(long, conflicts_with = "command")]
+    pub steer: bool,
     /// Name the message: a repeat with the same name is not sent again
     #[arg(long, value_name = "K")]
     pub key: Option<String>,

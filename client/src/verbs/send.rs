@@ -4,31 +4,56 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use dsx_protocol::{Reply, Request, Send, SendReceipt};
+use dsx_protocol::{Event, Reply, Request, Send, SendReceipt};
 use uuid::Uuid;
 
 use super::{Outcome, note, print_line, session, unexpected};
-use crate::cli::SendArgs;
+use crate::cli::{SendArgs, SendVerb};
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::json;
 
-pub(super) fn run(args: &SendArgs) -> Outcome {
+pub(super) fn run(args: &SendVerb) -> Outcome {
+    let (SendVerb { send: args, .. }, draft_ms) = (args, draft_ms(args.timeout)?);
     let text = text(args.text.as_deref(), args.file.as_deref())?;
-    let receipt = send(&mut Client::open()?, args, text)?;
+    let receipt = send(&mut Client::open()?, args, text, draft_ms)?;
     if args.json {
         print_line(&json::sent(&receipt))?;
     } else {
         let turn = receipt.turn.map(|t| t.to_string()).unwrap_or_default();
         print_line(&turn)?;
-        if receipt.delivery == "queued" {
-            note(&format!("{turn} is queued"));
-        }
+        tell(&receipt, &turn);
     }
     Ok(0)
 }
 
-pub(super) fn send(client: &mut Client, args: &SendArgs, text: String) -> Result<SendReceipt, Failure> {
+/// What the turn's id alone does not say.
+fn tell(receipt: &SendReceipt, turn: &str) {
+    if let Some(stopped) = receipt.interrupted {
+        note(&format!("interrupted {stopped}"));
+    }
+    match receipt.delivery.as_str() {
+        "queued" => note(&format!("{turn} is queued")),
+        "absorbed" => note(&format!("joined {turn}")),
+        _ => {}
+    }
+}
+
+fn draft_ms(timeout: Option<f64>) -> Result<Option<u64>, Failure> {
+    match timeout {
+        None => Ok(None),
+        Some(s) if s >= 0.0 => Ok(Some((s * 1000.0) as u64)),
+        Some(_) => Err(Failure::usage("the timeout is negative", "give seconds, 0 or more")),
+    }
+}
+
+/// `draft_ms`: how long somebody's draft may be in the way, where that is not left to the supervisor.
+pub(super) fn send(
+    client: &mut Client,
+    args: &SendArgs,
+    text: String,
+    draft_ms: Option<u64>,
+) -> Result<SendReceipt, Failure> {
     let request = Request::Send(Send {
         session: session(client, &args.id)?,
         text,
@@ -36,9 +61,18 @@ pub(super) fn send(client: &mut Client, args: &SendArgs, text: String) -> Result
         key: Some(args.key.clone().unwrap_or_else(|| format!("auto-{}", Uuid::new_v4()))),
         queue: args.queue,
         command: args.command,
-        ..Send::default()
+        interrupt: args.interrupt,
+        steer: args.steer,
+        draft_ms,
     });
-    match client.call(&request)? {
+    let mut told = false;
+    let on_event = |event: Event| {
+        if let (Event::Held(held), false) = (event, told) {
+            told = true;
+            note(&format!("dsx: somebody's draft is in {}'s input box: waiting", held.session));
+        }
+    };
+    match client.call_with(&request, on_event)? {
         Reply::Sent(receipt) => Ok(receipt),
         other => Err(unexpected(&other)),
     }

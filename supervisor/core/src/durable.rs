@@ -30,6 +30,8 @@ pub enum Origin {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TurnState {
     Queued,
+    /// Typed while another turn ran, which it was to join; what became of it is not known yet.
+    Steering,
     Delivering,
     Confirmed,
     Over(Outcome),
@@ -65,6 +67,16 @@ pub struct Turn {
     pub told: Option<Told>,
     /// The time of that evidence, or of the last that became void.
     pub told_at: u64,
+    /// The turn that it is to join, if that still runs when it is typed.
+    pub steer: Option<TurnId>,
+    /// The turn into which it was typed; once it is over as absorbed, the one that it joined.
+    pub joins: Option<TurnId>,
+    /// The agent has it, in a queue of its own.
+    pub enqueued: bool,
+    /// The turn that was stopped for it.
+    pub stops: Option<TurnId>,
+    /// Somebody's draft is in its way, and so long it waits; 0 is not so.
+    pub waits_until: u64,
 }
 
 impl Turn {
@@ -178,9 +190,23 @@ impl Durable {
         self.turns.iter().find(|t| matches!(t.state, TurnState::Delivering | TurnState::Confirmed))
     }
 
+    /// The one that was typed while another turn ran, as long as nothing shows what became of it.
+    #[must_use]
+    pub fn steering(&self) -> Option<&Turn> {
+        self.turns.iter().find(|t| t.state == TurnState::Steering)
+    }
+
+    /// The turn that is being typed, or was typed last: the one that a crash may have cut off.
+    #[must_use]
+    pub fn in_hand(&self) -> Option<&Turn> {
+        self.steering().or_else(|| self.running())
+    }
+
+    /// The next to be typed: what a turn was stopped for goes first, each in the order in which they came.
     #[must_use]
     pub fn first_queued(&self) -> Option<&Turn> {
-        self.turns.iter().find(|t| t.state == TurnState::Queued)
+        let mut queued = self.turns.iter().filter(|t| t.state == TurnState::Queued);
+        queued.clone().find(|t| t.stops.is_some()).or_else(|| queued.next())
     }
 
     #[must_use]
@@ -188,9 +214,11 @@ impl Durable {
         self.turns.iter().filter(|t| t.state == TurnState::Queued).count()
     }
 
+    /// The newest that is, or may become, a turn of its own.
     #[must_use]
     pub fn newest(&self) -> Option<&Turn> {
-        self.turns.back()
+        let joins = |t: &&Turn| matches!(t.state, TurnState::Steering | TurnState::Over(Outcome::Absorbed));
+        self.turns.iter().rev().find(|t| !joins(t))
     }
 
     pub fn apply(&mut self, at: u64, fact: &Fact) {
@@ -237,8 +265,12 @@ impl Durable {
             Fact::Exited(exit) => self.exit = Some(*exit),
             Fact::Renamed { name } => self.name.clone_from(name),
             Fact::Described { description } => self.description.clone_from(description),
+            Fact::Waits { .. }
+            | Fact::Steering { .. }
+            | Fact::Enqueued { .. }
+            | Fact::Absorbed { .. }
+            | Fact::Withdrawn { .. } => self.apply_to_message(at, fact),
             Fact::Delivering { .. }
-            | Fact::Withdrawn { .. }
             | Fact::Confirmed { .. }
             | Fact::Ahead { .. }
             | Fact::Known { .. }
@@ -256,10 +288,6 @@ impl Durable {
                     t.delivering_at = Some(at);
                     t.output = *output;
                 });
-            }
-            Fact::Withdrawn { turn } => {
-                self.box_doubtful = true;
-                self.change(*turn, |t| t.state = TurnState::Queued);
             }
             Fact::Confirmed { turn, prompt, behind, as_of, .. } => {
                 self.words |= *as_of > 0;
@@ -305,7 +333,39 @@ impl Durable {
                     // It is in `text` now, and an answer is not kept twice.
                     t.told = None;
                 });
+                self.let_go(*turn);
                 self.forget_old();
+            }
+            _ => {}
+        }
+    }
+
+    /// What happens to a message before it is a turn of its own, if it becomes one.
+    fn apply_to_message(&mut self, at: u64, fact: &Fact) {
+        match fact {
+            Fact::Waits { turn, until } => self.change(*turn, |t| t.waits_until = *until),
+            Fact::Steering { turn, into, output } => self.change(*turn, |t| {
+                t.state = TurnState::Steering;
+                t.joins = Some(*into);
+                t.delivering_at = Some(at);
+                t.output = *output;
+            }),
+            Fact::Enqueued { turn } => self.change(*turn, |t| t.enqueued = true),
+            Fact::Absorbed { turn, into, .. } => {
+                self.change(*turn, |t| {
+                    t.state = TurnState::Over(Outcome::Absorbed);
+                    t.joins = Some(*into);
+                    (t.taken_at, t.ended_at) = (at, Some(at));
+                });
+                self.forget_old();
+            }
+            Fact::Withdrawn { turn } => {
+                self.box_doubtful = true;
+                self.change(*turn, |t| {
+                    t.state = TurnState::Queued;
+                    // It did not come to join: it is a turn of its own when its time comes.
+                    (t.steer, t.joins, t.enqueued) = (None, None, false);
+                });
             }
             _ => {}
         }
@@ -320,8 +380,18 @@ impl Durable {
         }
     }
 
+    /// What was typed to join the turn that is over may have joined it, or is what the agent does next.
+    fn let_go(&mut self, over: TurnId) {
+        let joins = |t: &&mut Turn| t.state == TurnState::Steering && t.joins == Some(over);
+        if let Some(turn) = self.turns.iter_mut().find(joins) {
+            turn.state = TurnState::Delivering;
+        }
+    }
+
     fn queue(&mut self, at: u64, fact: &Fact) {
-        let Fact::Queued { turn, text, origin, typed, command, prompt, behind, as_of, .. } = fact else {
+        let Fact::Queued { turn, text, origin, typed, command, prompt, behind, as_of, steer, stops, .. } =
+            fact
+        else {
             return;
         };
         let foreign = *origin != Origin::Send;
@@ -347,6 +417,11 @@ impl Durable {
             taken_at: *as_of,
             told: None,
             told_at: 0,
+            steer: *steer,
+            joins: None,
+            enqueued: false,
+            stops: *stops,
+            waits_until: 0,
         };
         turn.know(prompt.as_ref());
         self.turns.push_back(turn);

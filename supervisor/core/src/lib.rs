@@ -15,6 +15,8 @@
 //! ```text
 //!  queued ──▶ delivering ──▶ confirmed ──▶ ended | failed | interrupted | exited
 //!                  └──────────────┴─────▶ lost (the evidence is silent; never typed a second time)
+//!
+//!  queued ──▶ steering ──▶ absorbed by the turn that runs, or confirmed as one of its own
 //! ```
 //!
 //! Invariants, the absences above all:
@@ -40,9 +42,11 @@ mod heard;
 mod input;
 mod names;
 mod prompts;
+mod receipts;
 mod session;
 mod spec;
 mod status;
+mod steer;
 mod taken;
 mod verdict;
 mod waiters;

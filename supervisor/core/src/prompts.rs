@@ -110,6 +110,7 @@ impl Session {
         }
         if self.durable.ready {
             self.submit_again(now, screen, out);
+            self.submit_steer_again(now, screen, out);
             self.composer_seen(now, screen, out);
             return;
         }

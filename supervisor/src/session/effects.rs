@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use dsx_core::{Effect, Fact, Input, Now, Origin, Timer};
-use dsx_protocol::{ErrorKind, Event, Reply, TurnId, WaitBound, WireError};
+use dsx_protocol::{ErrorKind, Event, Held, Reply, TurnId, WaitBound, WireError};
 use tracing::error;
 
 use super::task::Task;
@@ -102,6 +102,11 @@ impl Task {
             Effect::Sent { request, result } => {
                 if let Some(to) = self.requests.remove(&request) {
                     to.answer(result.map(Reply::Sent));
+                }
+            }
+            Effect::Held { request, turn } => {
+                if let Some(to) = self.requests.get(&request) {
+                    to.event(&Event::Held(Held { session: self.id.clone(), turn: Some(turn) }));
                 }
             }
             Effect::Done { request, result } => {

@@ -32,8 +32,15 @@ impl Task {
                 if let Err(error) = self.fits_the_line(&send.text) {
                     return to.answer(Err(error));
                 }
-                let send =
-                    SendRequest { text: send.text, key: send.key, queue: send.queue, command: send.command };
+                let send = SendRequest {
+                    text: send.text,
+                    key: send.key,
+                    queue: send.queue,
+                    command: send.command,
+                    interrupt: send.interrupt,
+                    steer: send.steer,
+                    draft_ms: send.draft_ms,
+                };
                 let request = self.owe(to);
                 self.input(Input::Send { request, send }).await;
             }
