@@ -21,7 +21,6 @@ const ATTEMPTS: u32 = 20;
 
 /// What came on a request's channel.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is moved once")]
 pub(crate) enum Incoming {
     Reply(Reply),
     Error(WireError),
@@ -240,6 +239,7 @@ fn is_repeatable(request: &Request) -> bool {
     match request {
         Request::Send(send) => send.key.is_some(),
         Request::Create(create) => create.key.is_some(),
+        Request::Respond(respond) => respond.key.is_some(),
         Request::Keys(_) => false,
         _ => true,
     }

@@ -1,7 +1,10 @@
 //! What `--json` prints: one object a line, fields that are added to and never renamed.
 
-use dsx_protocol::{Message, Prompt, SendReceipt, Settled, StatusReply, Summary, TurnId, WireError};
-use serde_json::{Value, json};
+use dsx_protocol::{
+    Happened, Message, Prompt, PromptOption, Question, Responded, SendReceipt, Settled, StatusReply, Summary,
+    TurnId, WireError,
+};
+use serde_json::{Map, Value, json};
 
 use crate::output::time::rfc3339;
 
@@ -19,8 +22,13 @@ pub(crate) fn created(s: &Summary) -> Value {
     json!({
         "id": s.id, "cli": s.cli, "path": s.path, "mode": s.mode, "status": s.status, "pid": s.pid,
         "created_at": rfc3339(s.created_at), "creator": s.creator, "group": s.group,
-        "description": s.description,
+        "description": s.description, "name": s.name, "labels": labels(s), "on_prompt": s.on_prompt,
+        "may_respond": s.may_respond, "ttl_ms": s.ttl_ms, "from": s.from,
     })
+}
+
+fn labels(s: &Summary) -> Value {
+    s.labels.iter().map(|(name, value)| (name.clone(), json!(value))).collect::<Map<_, _>>().into()
 }
 
 pub(crate) fn listed(s: &Summary) -> Value {
@@ -50,9 +58,26 @@ pub(crate) fn prompt(prompt: Option<&Prompt>) -> Value {
         json!({
             "id": p.id, "session": p.session, "turn": turn(p.turn), "kind": p.kind, "tool": p.tool,
             "text": p.text, "command": p.command,
-            "options": p.options.iter().map(|o| json!({ "n": o.n, "label": o.label })).collect::<Vec<_>>(),
-            "opened_at": rfc3339(p.opened_at),
+            "options": options(&p.options), "opened_at": rfc3339(p.opened_at), "diff": p.diff,
+            "questions": p.questions.iter().map(question).collect::<Vec<_>>(),
         })
+    })
+}
+
+fn question(q: &Question) -> Value {
+    json!({
+        "n": q.n, "header": q.header, "text": q.text, "multiple": q.multiple, "options": options(&q.options),
+    })
+}
+
+fn options(options: &[PromptOption]) -> Vec<Value> {
+    let option = |o: &PromptOption| json!({ "n": o.n, "label": o.label, "description": o.description });
+    options.iter().map(option).collect()
+}
+
+pub(crate) fn responded(r: &Responded) -> Value {
+    json!({
+        "session": r.session, "prompt": r.prompt, "turn": turn(r.turn), "via": r.via, "answer": r.answer,
     })
 }
 
@@ -67,6 +92,14 @@ pub(crate) fn status(s: &StatusReply) -> Value {
     json!({
         "session": s.session, "status": s.status, "turn": turn(s.turn), "since": rfc3339(s.since),
         "confidence": s.confidence, "prompt": prompt(s.prompt.as_ref()),
+    })
+}
+
+pub(crate) fn happened(e: &Happened) -> Value {
+    json!({
+        "cursor": e.cursor, "at": rfc3339(e.at), "session": e.session, "event": e.what, "turn": turn(e.turn),
+        "outcome": e.outcome, "by": e.by, "text": e.text, "prompt": prompt(e.prompt.as_ref()),
+        "exit_code": e.exit_code, "expired": e.expired,
     })
 }
 

@@ -10,6 +10,7 @@ mod cli;
 mod client;
 pub mod demo;
 mod doctor;
+mod duration;
 mod failure;
 mod json;
 mod outcome;

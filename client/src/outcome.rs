@@ -1,6 +1,6 @@
 //! From how a wait settled to an exit code.
 
-use dsx_protocol::{ErrorKind, Settled};
+use dsx_protocol::{ErrorKind, Prompt, Settled};
 
 /// The exit code of one settled wait.
 pub(crate) fn exit_code(settled: &Settled, until: Option<&str>) -> u8 {
@@ -28,9 +28,27 @@ pub(crate) fn line(settled: &Settled) -> String {
         line.push_str(&format!(": {error}"));
     }
     if let Some(prompt) = &settled.prompt {
-        line.push_str(&format!(": {}", prompt.text));
+        line.push_str(&format!(": {}", asked(prompt)));
     }
     crate::output::sanitize::one_line(&line).into_owned()
+}
+
+/// Characters of a command in one line.
+const COMMAND_MAX: usize = 160;
+
+/// A prompt in one line: what is asked, what would be done, what can be answered.
+fn asked(prompt: &Prompt) -> String {
+    let mut line = format!("{} {}: {}", prompt.id, prompt.kind, prompt.text);
+    if let Some(command) = &prompt.command {
+        let shown: String = command.chars().take(COMMAND_MAX).collect();
+        let more = if shown.len() < command.len() { "…" } else { "" };
+        line.push_str(&format!(" {shown}{more}"));
+    }
+    if !prompt.options.is_empty() {
+        let options: Vec<String> = prompt.options.iter().map(|o| format!("{} {}", o.n, o.label)).collect();
+        line.push_str(&format!(" ({})", options.join(" · ")));
+    }
+    line
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::TurnId;
 /// The one answer to a request.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is moved once")]
 pub enum Reply {
     Created(Created),
     Sent(SendReceipt),
@@ -33,11 +34,14 @@ pub enum Reply {
 /// What may come on a request's channel before its reply.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is moved once")]
 pub enum Event {
     /// Which turn a wait is for, so that it can be asked again after a lost connection.
     WaitBound(WaitBound),
     /// A piece of a log.
     Log(LogChunk),
+    /// From where events are told, so that they can be asked for again after a lost connection.
+    Following(Following),
     /// Something happened.
     Happened(Happened),
     /// Something was said.
@@ -303,6 +307,14 @@ pub struct Responded {
 pub struct Decided {
     /// For the hook's standard output; empty where the agent is to do without.
     pub output: ByteBuf,
+}
+
+/// The first thing that comes where events are followed.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Following {
+    /// Those after this one are told.
+    pub cursor: u64,
 }
 
 /// One thing that happened.

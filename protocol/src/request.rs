@@ -90,6 +90,8 @@ pub struct Send {
     pub steer: bool,
     /// Milliseconds to wait while somebody's draft is in the agent's input box; none is 30,000.
     pub draft_ms: Option<u64>,
+    /// The text has variables (`{{session}}` and others), which are given this session's and turn's values.
+    pub template: bool,
 }
 
 /// Hold the reply until a turn settles.
@@ -241,6 +243,8 @@ pub struct Respond {
     /// With `deny`: what the agent is told.
     pub message: Option<String>,
     pub answers: Vec<Answer>,
+    /// Names this call: a repeat with the same key is answered as the first one.
+    pub key: Option<String>,
 }
 
 /// What is chosen, or said, to one question.

@@ -6,12 +6,12 @@
 use std::fs;
 use std::path::Path;
 
-use dsx_core::Caller;
+use dsx_core::{Caller, RequestId};
 use dsx_protocol::{ErrorKind, Hook, WireError};
 
 use crate::registry::Ancestor;
 use crate::serve::ReplyTo;
-use crate::session::{Command, Services, SessionHandle};
+use crate::session::{Command, Services, SessionHandle, next_request};
 
 /// The largest payload that is read from a spool.
 const PAYLOAD: u64 = 5 * 1024 * 1024;
@@ -21,19 +21,22 @@ pub const SPOOL: &str = "spool";
 /// The name of the token's file in a session's directory.
 pub const TOKEN: &str = "token";
 
+/// Hands a report to its session. Where its hook waits for a decision: by what name that is called off.
 pub(crate) async fn deliver(
     services: &Services,
     pid: Option<u32>,
     hook: Hook,
     to: ReplyTo,
-) -> Result<(), WireError> {
+) -> Result<Option<(SessionHandle, RequestId)>, WireError> {
     let handle = services.registry.find(hook.session.clone(), Caller::User).await?;
-    let taken = take(services, &handle, pid, hook, to).await;
-    if taken.is_err() {
+    let hold = hook.holds.then(next_request);
+    let taken = take(services, &handle, pid, hook, hold, to).await;
+    if let Err(error) = taken {
         // It cannot be known any more whose it was: the spool, which only the owner writes, has it as well.
         let _ = handle.put(Command::ReadSpool);
+        return Err(error);
     }
-    taken
+    Ok(hold.map(|request| (handle, request)))
 }
 
 async fn take(
@@ -41,6 +44,7 @@ async fn take(
     handle: &SessionHandle,
     pid: Option<u32>,
     hook: Hook,
+    hold: Option<RequestId>,
     to: ReplyTo,
 ) -> Result<(), WireError> {
     let refused =
@@ -56,7 +60,7 @@ async fn take(
         return Err(refused("it has no valid token"));
     }
     let at = time_of(&hook.key).unwrap_or_else(crate::clock::now_ms);
-    handle.put(Command::Hook { at, key: hook.key, payload: hook.payload.into_vec(), to: Some(to) })
+    handle.put(Command::Hook { at, key: hook.key, payload: hook.payload.into_vec(), hold, to: Some(to) })
 }
 
 /// The hook itself, its `sh -c`, then the agent.

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use dsx_core::{Caller, Exit, Resolution, admit, may_drive, pick_name, resolve};
-use dsx_protocol::{ErrorKind, Summary, WireError};
+use dsx_core::{Caller, Exit, Resolution, admit, may_answer, may_drive, pick_name, resolve};
+use dsx_protocol::{ErrorKind, List, Summary, WireError};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::session::{Command, MAILBOX, SessionHandle};
@@ -53,6 +53,7 @@ enum Message {
         creator: String,
         depth: u32,
         key: Option<String>,
+        name: Option<String>,
         answer: oneshot::Sender<Reserved>,
     },
     Find {
@@ -60,9 +61,19 @@ enum Message {
         caller: Caller,
         answer: oneshot::Sender<Result<SessionHandle, WireError>>,
     },
+    Answerable {
+        typed: String,
+        caller: Caller,
+        answer: oneshot::Sender<Result<SessionHandle, WireError>>,
+    },
     List {
         caller: Caller,
         answer: oneshot::Sender<Vec<SessionHandle>>,
+    },
+    Claim {
+        id: String,
+        name: Option<String>,
+        answer: oneshot::Sender<Result<(), WireError>>,
     },
     Gone {
         id: String,
@@ -116,8 +127,9 @@ impl Registry {
         creator: String,
         depth: u32,
         key: Option<String>,
+        name: Option<String>,
     ) -> Option<Reserved> {
-        self.ask(|answer| Message::Adopt { id, creator, depth, key, answer }).await
+        self.ask(|answer| Message::Adopt { id, creator, depth, key, name, answer }).await
     }
 
     /// The session a typed id means, if the caller may drive it.
@@ -125,9 +137,20 @@ impl Registry {
         self.ask(|answer| Message::Find { typed, caller, answer }).await.ok_or_else(stopping)?
     }
 
+    /// The session a typed id means, if the caller may answer its prompts.
+    pub async fn answerable(&self, typed: String, caller: Caller) -> Result<SessionHandle, WireError> {
+        self.ask(|answer| Message::Answerable { typed, caller, answer }).await.ok_or_else(stopping)?
+    }
+
     /// The sessions the caller may see.
     pub async fn list(&self, caller: Caller) -> Vec<SessionHandle> {
         self.ask(|answer| Message::List { caller, answer }).await.unwrap_or_default()
+    }
+
+    /// Gives a session a name that no other has, or takes its name away.
+    pub async fn claim(&self, id: &str, name: Option<String>) -> Result<(), WireError> {
+        let id = id.to_owned();
+        self.ask(|answer| Message::Claim { id, name, answer }).await.ok_or_else(stopping)?
     }
 
     /// Returns when the id is free again.
@@ -158,6 +181,8 @@ struct Entry {
     creator: String,
     depth: u32,
     key: Option<String>,
+    /// Given by people; as good as the id.
+    name: Option<String>,
 }
 
 struct State {
@@ -180,14 +205,22 @@ impl State {
             Message::Reserve { caller, key, seed, answer } => {
                 drop(answer.send(self.reserve(&caller, key, seed)));
             }
-            Message::Adopt { id, creator, depth, key, answer } => {
-                drop(answer.send(self.insert(id, creator, depth, key)));
+            Message::Adopt { id, creator, depth, key, name, answer } => {
+                let reserved = self.insert(id.clone(), creator, depth, key);
+                if let Some(entry) = self.sessions.get_mut(&id) {
+                    entry.name = name;
+                }
+                drop(answer.send(reserved));
             }
             Message::Find { typed, caller, answer } => drop(answer.send(self.find(&typed, &caller))),
+            Message::Answerable { typed, caller, answer } => {
+                drop(answer.send(self.answerable(&typed, &caller)));
+            }
             Message::List { caller, answer } => {
                 let seen = |e: &&Entry| may_drive(&caller, &e.handle.id, &self.line(&e.handle.id)).is_ok();
                 drop(answer.send(self.sessions.values().filter(seen).map(|e| e.handle.clone()).collect()));
             }
+            Message::Claim { id, name, answer } => drop(answer.send(self.claim(&id, name))),
             Message::Gone { id, answer } => {
                 self.sessions.remove(&id);
                 let _ = answer.send(());
@@ -241,28 +274,69 @@ impl State {
         };
         let (summary, seen) = watch::channel(first);
         let handle = SessionHandle::new(id.clone(), sender, seen);
-        let entry = Entry { handle: handle.clone(), creator, depth, key };
+        let entry = Entry { handle: handle.clone(), creator, depth, key, name: None };
         self.sessions.insert(id.clone(), entry);
         Reserved { id, depth, handle, mailbox, summary }
     }
 
+    fn answerable(&self, typed: &str, caller: &Caller) -> Result<SessionHandle, WireError> {
+        let id = self.resolve(typed)?;
+        if let Caller::Session { id: who, .. } = caller {
+            let trusted = self.sessions.get(who).is_some_and(|e| e.handle.summary.borrow().may_respond);
+            if may_answer(who, &id, &self.line(who), trusted)? {
+                return self.handle_of(&id);
+            }
+        }
+        may_drive(caller, &id, &self.line(&id))?;
+        self.handle_of(&id)
+    }
+
     fn find(&self, typed: &str, caller: &Caller) -> Result<SessionHandle, WireError> {
-        let id = match resolve(typed, self.sessions.keys().map(String::as_str)) {
-            Resolution::One(id) => id,
+        let id = self.resolve(typed)?;
+        may_drive(caller, &id, &self.line(&id))?;
+        self.handle_of(&id)
+    }
+
+    fn handle_of(&self, id: &str) -> Result<SessionHandle, WireError> {
+        let none = || WireError::new(ErrorKind::NoSession, format!("there is no session '{id}'"));
+        self.sessions.get(id).map(|e| e.handle.clone()).ok_or_else(none)
+    }
+
+    fn claim(&mut self, id: &str, name: Option<String>) -> Result<(), WireError> {
+        let other = self.named(name.as_deref()).filter(|other| *other != id);
+        if let (Some(other), Some(name)) = (other, &name) {
+            let what = format!("the name '{name}' is taken: session {other} has it");
+            return Err(WireError::new(ErrorKind::Refused, what)
+                .hint(format!("take it away first: 'dsx rename {other} \"\"'"))
+                .session(id));
+        }
+        if let Some(entry) = self.sessions.get_mut(id) {
+            entry.name = name;
+        }
+        Ok(())
+    }
+
+    /// The id of the session that has this name.
+    fn named(&self, name: Option<&str>) -> Option<&str> {
+        let entry = self.sessions.values().find(|e| name.is_some() && e.name.as_deref() == name)?;
+        Some(&entry.handle.id)
+    }
+
+    fn resolve(&self, typed: &str) -> Result<String, WireError> {
+        // No name is the beginning of an id.
+        let named = self.named(Some(typed)).map(str::to_owned);
+        match resolve(typed, self.sessions.keys().map(String::as_str)) {
+            Resolution::One(id) => Ok(id),
+            Resolution::None if let Some(id) = named => Ok(id),
             Resolution::None => {
                 let what = format!("there is no session '{typed}'");
-                return Err(WireError::new(ErrorKind::NoSession, what).hint("see 'dsx list -a'"));
+                Err(WireError::new(ErrorKind::NoSession, what).hint("see 'dsx list -a'"))
             }
             Resolution::Several(ids) => {
                 let what = format!("'{typed}' fits several sessions: {}", ids.join(", "));
-                return Err(WireError::new(ErrorKind::NoSession, what).hint("give more of the id"));
+                Err(WireError::new(ErrorKind::NoSession, what).hint("give more of the id"))
             }
-        };
-        may_drive(caller, &id, &self.line(&id))?;
-        self.sessions
-            .get(&id)
-            .map(|e| e.handle.clone())
-            .ok_or_else(|| WireError::new(ErrorKind::NoSession, format!("there is no session '{id}'")))
+        }
     }
 
     /// A session's creators, nearest first.
@@ -274,5 +348,42 @@ impl State {
             line.push(at.clone());
         }
         line
+    }
+}
+
+/// Whether a list asks for this session.
+#[must_use]
+pub fn selects(session: &Summary, list: &List) -> bool {
+    (list.all || session.status != "exited")
+        && (list.group.is_none() || session.group == list.group)
+        && list.labels.iter().all(|label| session.labels.contains(label))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_names_group_and_all_labels() {
+        let label = |n: &str, v: &str| (n.to_owned(), v.to_owned());
+        let session = Summary {
+            status: "idle".into(),
+            group: Some("g".into()),
+            labels: vec![label("a", "1"), label("b", "2")],
+            ..Summary::default()
+        };
+        let list = |group: Option<&str>, labels: &[(String, String)]| List {
+            group: group.map(str::to_owned),
+            labels: labels.to_vec(),
+            ..List::default()
+        };
+        assert!(selects(&session, &list(None, &[])));
+        assert!(selects(&session, &list(Some("g"), &[label("b", "2"), label("a", "1")])));
+        assert!(!selects(&session, &list(Some("h"), &[])));
+        assert!(!selects(&session, &list(Some("g"), &[label("a", "1"), label("b", "3")])));
+        assert!(!selects(&Summary { group: None, ..session.clone() }, &list(Some("g"), &[])));
+        let exited = Summary { status: "exited".into(), ..session };
+        assert!(!selects(&exited, &list(Some("g"), &[])));
+        assert!(selects(&exited, &List { all: true, ..list(Some("g"), &[]) }));
     }
 }

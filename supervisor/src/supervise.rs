@@ -70,7 +70,7 @@ async fn run(inherited: Inherited, origin: Origin) -> Result<(), Failure> {
     listener.set_nonblocking(true)?;
     let listener = UnixListener::from_std(listener)?;
     let (keeper, children, events) = KeeperHandle::connect(inherited, origin.clone()).await?;
-    let started = start(&keeper, children, &origin).await;
+    let started = Box::pin(start(&keeper, children, &origin)).await;
     let (services, moved, warnings) = match started {
         Ok(started) => started,
         Err(error) => {
@@ -121,7 +121,7 @@ async fn start(
         socket,
         sessions,
     };
-    warnings.extend(bring_back(&services, children).await?);
+    warnings.extend(Box::pin(bring_back(&services, children)).await?);
     Ok((services, moved, warnings))
 }
 
@@ -141,8 +141,8 @@ async fn bring_back(services: &Services, children: Vec<Child>) -> Result<Vec<Str
             continue;
         }
         let spec = &durable.spec;
-        let (creator, key) = (spec.creator.clone(), spec.key.clone());
-        let reserved = services.registry.adopt(id.clone(), creator, spec.depth, key).await;
+        let (creator, key, name) = (spec.creator.clone(), spec.key.clone(), durable.name.clone());
+        let reserved = services.registry.adopt(id.clone(), creator, spec.depth, key, name).await;
         let Some(reserved) = reserved else { return Err("the registry has ended".into()) };
         let adopted = Adopted { durable, child: held.remove(&id), reserved };
         let pid = adopted.child.as_ref().map(|c| c.pid);

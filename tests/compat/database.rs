@@ -96,6 +96,14 @@ fn a_supervisor_takes_over_a_database_of_version_1() {
     assert_eq!(dsx.json(["list"]), serde_json::json!([]));
     dsx.run(["kill", "ryze-jungle"]).expect_code(0);
     dsx.run(["status", "ryze-jungle"]).expect_code(3);
+    // What happened before there were events is not told; what happens since is.
+    let told = dsx.run(["events", "--json"]).expect_code(0).stdout;
+    let told: Vec<Value> = told.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(text(&told.last().unwrap()["event"]), "removed");
+    assert!(
+        told.iter().any(|e| text(&e["event"]) == "exited" && text(&e["session"]) == "brand-mid"),
+        "{told:?}"
+    );
 }
 
 fn text(value: &Value) -> &str {

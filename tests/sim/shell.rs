@@ -118,7 +118,12 @@ impl World {
             Effect::Bound { waiter, turn } => self.bound(waiter, turn)?,
             Effect::Settle { waiter, result } => self.settle(waiter, result)?,
             Effect::Held { request, turn } => self.held(request, turn)?,
+            // No hook waits for a decision, and nobody answers by command.
+            Effect::Decide { .. } | Effect::Responded { .. } => {
+                return Err("a question was answered that nobody asked to be".to_owned());
+            }
             Effect::WriteMessage { .. } | Effect::Changed => {}
+            Effect::Expire => return Err("a session without a time to live was ended".to_owned()),
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ pub mod agents;
 pub mod crash;
 pub mod dsx;
 pub mod home;
+pub mod lines;
 pub mod model_server;
 pub mod pty;
 pub mod stress;

@@ -1,10 +1,21 @@
 //! The command line.
 
+mod care;
+mod following;
+mod prompts;
+mod terms;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use dsx_protocol::TurnId;
+pub(crate) use prompts::{PromptsArgs, RespondArgs};
+
+pub(crate) use following::EventsArgs;
+
+pub(crate) use care::{DescribeArgs, HandoffArgs, RenameArgs};
+pub(crate) use terms::{SelectArgs, TermsArgs};
 
 /// Seconds that an agent may take to start, where nobody says otherwise.
 const START_TIMEOUT: f64 = 60.0;
@@ -42,6 +53,10 @@ pub(crate) enum Verb {
     Status(OneArgs),
     /// Print the evidence for the status
     Explain(OneArgs),
+    /// List the questions that agents ask
+    Prompts(PromptsArgs),
+    /// Answer an agent's question
+    Respond(RespondArgs),
     /// List the sessions, those that need someone first
     #[command(visible_alias = "ls")]
     List(ListArgs),
@@ -53,10 +68,18 @@ pub(crate) enum Verb {
     Interrupt(OneArgs),
     /// Print what was said, or the raw output
     Logs(LogsArgs),
+    /// Print what happened, and with -f what happens
+    Events(EventsArgs),
     /// Watch and type in the session's terminal; Ctrl-\ leaves
     Attach(AttachArgs),
     /// End sessions and forget them
     Kill(KillArgs),
+    /// Give a session a name that is as good as its id
+    Rename(RenameArgs),
+    /// Say what a session is for
+    Describe(DescribeArgs),
+    /// Hand the work of a session over to a fresh one or another
+    Handoff(HandoffArgs),
     /// Check the machine and say what to do
     Doctor(JsonArgs),
     /// Print completions for a shell
@@ -75,11 +98,17 @@ impl Verb {
             Self::Run(a) => a.create.json,
             Self::LastMessage(a) => a.json,
             Self::Status(a) | Self::Explain(a) | Self::Interrupt(a) => a.json,
+            Self::Prompts(a) => a.json,
+            Self::Respond(a) => a.json,
             Self::List(a) => a.json,
             Self::Screen(a) => a.json,
             Self::Keys(a) => a.json,
             Self::Logs(a) => a.json,
+            Self::Events(a) => a.json,
             Self::Kill(a) => a.json,
+            Self::Rename(a) => a.json,
+            Self::Describe(a) => a.json,
+            Self::Handoff(a) => a.json,
             Self::Doctor(a) => a.json,
             Self::Supervisor(a) => a.json,
             Self::Attach(_) | Self::Completions { .. } => false,
@@ -121,9 +150,8 @@ pub(crate) struct CreateArgs {
     /// What it is for
     #[arg(short, long, value_name = "TEXT")]
     pub description: Option<String>,
-    /// A name that sessions have in common
-    #[arg(long)]
-    pub group: Option<String>,
+    #[command(flatten)]
+    pub terms: TermsArgs,
     /// Set a variable of its environment
     #[arg(long = "env", value_name = "NAME=VALUE")]
     pub env: Vec<OsString>,
@@ -151,16 +179,21 @@ pub(crate) struct SendVerb {
     /// Seconds to wait while somebody's draft is in the agent's input box [default: 30]
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub timeout: Option<f64>,
+    #[command(flatten)]
+    pub select: SelectArgs,
 }
 
 #[derive(Debug, Args, Clone)]
 pub(crate) struct SendArgs {
-    /// The session: its id, a prefix of it, @self or @last
+    /// The session: its id, a prefix of it, its name, @self or @last
+    // Empty where sessions are selected by what they have in common.
+    #[arg(default_value = "", hide_default_value = true)]
     pub id: String,
     /// The message; - reads standard input
     #[arg(allow_hyphen_values = true)]
     pub text: Option<String>,
-    /// Read the message from a file; - is standard input
+    /// Read the message from a file; - is standard input. {{session}} {{turn}} {{cwd}} {{group}} in it are the
+    /// receiver's, \{{word}} is meant as it stands
     #[arg(long, value_name = "F", conflicts_with = "text")]
     pub file: Option<PathBuf>,
     /// Queue it whatever is in its way: a question of the agent's, somebody's draft
@@ -233,7 +266,8 @@ pub(crate) struct RunArgs {
     pub text: Option<String>,
     #[command(flatten)]
     pub create: CreateArgs,
-    /// Read the message from a file; - is standard input
+    /// Read the message from a file; - is standard input. {{session}} {{turn}} {{cwd}} {{group}} in it are the
+    /// session's, \{{word}} is meant as it stands
     #[arg(long, value_name = "F", conflicts_with = "text")]
     pub file: Option<PathBuf>,
     /// Seconds to wait for the answer at most
@@ -276,6 +310,8 @@ pub(crate) struct ListArgs {
     /// Exited sessions too
     #[arg(short, long)]
     pub all: bool,
+    #[command(flatten)]
+    pub select: SelectArgs,
     /// Print JSON
     #[arg(long)]
     pub json: bool,
@@ -335,11 +371,17 @@ pub(crate) struct AttachArgs {
 #[derive(Debug, Args)]
 pub(crate) struct KillArgs {
     /// The sessions
-    #[arg(required_unless_present = "all")]
+    #[arg(required_unless_present_any = ["all", "older_than", "group", "labels"])]
+    #[arg(conflicts_with_all = ["all", "older_than", "group", "labels"])]
     pub ids: Vec<String>,
-    /// All sessions
-    #[arg(long, conflicts_with = "ids")]
+    /// All sessions, exited ones too; with --group or --label all of those
+    #[arg(long)]
     pub all: bool,
+    /// Those that nobody has used for so long: 30s, 15m, 2h, 7d. One that works or is looked at is in use
+    #[arg(long, value_name = "DURATION", value_parser = crate::duration::milliseconds)]
+    pub older_than: Option<u64>,
+    #[command(flatten)]
+    pub select: SelectArgs,
     /// Seconds between asking and forcing
     #[arg(long, value_name = "S", allow_negative_numbers = true)]
     pub grace: Option<f64>,

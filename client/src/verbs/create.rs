@@ -1,6 +1,6 @@
 //! `dsx create`
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt as _;
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,11 @@ pub(super) fn run(verb: &CreateVerb) -> Outcome {
 
 /// Starts a session and waits until it takes input or asks something.
 pub(super) fn create(client: &mut Client, args: &CreateArgs, timeout: f64) -> Result<Created, Failure> {
-    let request = Request::Create(request(args)?);
+    start(client, request(args)?, timeout)
+}
+
+pub(super) fn start(client: &mut Client, create: Create, timeout: f64) -> Result<Created, Failure> {
+    let request = Request::Create(create);
     let deadline = deadline(Some(timeout))?;
     loop {
         let channel = client.ask(&request)?;
@@ -78,12 +82,16 @@ fn request(args: &CreateArgs) -> Result<Create, Failure> {
         mode: args.mode.clone(),
         model: args.model.clone(),
         description: args.description.clone(),
-        group: args.group.clone(),
-        env: environment(args)?,
+        group: args.terms.group.clone(),
+        env: environment(&args.env)?,
         cols: args.cols,
         rows: args.rows,
         key: Some(Uuid::new_v4().to_string()),
-        ..Create::default()
+        labels: args.terms.labels.clone(),
+        on_prompt: args.terms.on_prompt.clone(),
+        may_respond: args.terms.may_respond,
+        ttl_ms: args.terms.ttl,
+        from: None,
     })
 }
 
@@ -92,9 +100,9 @@ fn bytes(text: &OsStr) -> ByteBuf {
 }
 
 /// This process's environment with `--env` applied; the supervisor cleans it.
-fn environment(args: &CreateArgs) -> Result<Vec<Pair>, Failure> {
+pub(super) fn environment(set: &[OsString]) -> Result<Vec<Pair>, Failure> {
     let mut env: Vec<Pair> = std::env::vars_os().map(|(n, v)| (bytes(&n), bytes(&v))).collect();
-    for pair in &args.env {
+    for pair in set {
         let text = pair.as_bytes();
         let split = text.iter().position(|b| *b == b'=').filter(|at| *at > 0);
         let Some(at) = split else {

@@ -1,9 +1,12 @@
 //! `dsx kill`
 
-use dsx_protocol::{ErrorKind, Kill, Reply, Request, WireError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use dsx_protocol::{ErrorKind, Kill, Reply, Request, Summary, WireError};
 use serde_json::json;
 
-use super::{Outcome, list, note_error, print_line, session, unexpected};
+use super::select::selected;
+use super::{Outcome, note_error, print_line, session, unexpected};
 use crate::cli::KillArgs;
 use crate::client::{Client, Incoming};
 use crate::failure::Failure;
@@ -15,11 +18,7 @@ pub(super) fn run(args: &KillArgs) -> Outcome {
         Some(s) if (0.0..=86_400.0).contains(&s) => Some((s * 1000.0) as u64),
         Some(s) => return Err(Failure::usage(format!("{s} is no grace"), "give seconds, such as 3")),
     };
-    let ids = if args.all {
-        list::fetch(&mut client, true)?.sessions.into_iter().map(|s| s.id).collect()
-    } else {
-        args.ids.iter().map(|word| session(&mut client, word)).collect::<Result<Vec<_>, _>>()?
-    };
+    let ids = meant(&mut client, args)?;
     // All are asked before any is waited for: their graces run side by side.
     let mut asked = Vec::new();
     for id in ids {
@@ -27,6 +26,24 @@ pub(super) fn run(args: &KillArgs) -> Outcome {
         asked.push((channel, id));
     }
     finish(&mut client, asked, args)
+}
+
+/// The ids as they were typed, or those of all sessions that are meant.
+fn meant(client: &mut Client, args: &KillArgs) -> Result<Vec<String>, Failure> {
+    if !args.ids.is_empty() {
+        return args.ids.iter().map(|word| session(client, word)).collect();
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let now = u64::try_from(now).unwrap_or(u64::MAX);
+    let found = selected(client, &args.select, true)?;
+    Ok(found.into_iter().filter(|s| is_old(s, args.older_than, now)).map(|s| s.id).collect())
+}
+
+/// Whether nobody has used it for so long. A turn may take days, and so may somebody who looks.
+fn is_old(s: &Summary, age: Option<u64>, now: u64) -> bool {
+    let Some(age) = age else { return true };
+    let in_use = s.viewers > 0 || matches!(s.status.as_str(), "working" | "starting");
+    !in_use && s.last_used < now.saturating_sub(age)
 }
 
 fn finish(client: &mut Client, mut asked: Vec<(u32, String)>, args: &KillArgs) -> Outcome {
@@ -53,7 +70,7 @@ fn finish(client: &mut Client, mut asked: Vec<(u32, String)>, args: &KillArgs) -
 }
 
 fn failed(error: WireError, args: &KillArgs, code: u8) -> Result<u8, Failure> {
-    if args.ids.len() <= 1 && !args.all {
+    if args.ids.len() == 1 {
         return Err(error.into());
     }
     note_error(&error, args.json);
@@ -71,4 +88,26 @@ fn again(client: &mut Client, asked: Vec<(u32, String)>, args: &KillArgs) -> Out
         }
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_use_is_not_old() {
+        let session = |status: &str, viewers, last_used| Summary {
+            status: status.to_owned(),
+            viewers,
+            last_used,
+            ..Summary::default()
+        };
+        let old = |s: &Summary| is_old(s, Some(1_000), 10_000);
+        assert!(old(&session("idle", 0, 8_999)));
+        assert!(old(&session("exited", 0, 8_999)) && old(&session("waiting_for_input", 0, 1)));
+        assert!(!old(&session("idle", 0, 9_000)) && !old(&session("idle", 0, 99_999)));
+        assert!(!old(&session("working", 0, 1)) && !old(&session("idle", 1, 1)));
+        assert!(is_old(&session("working", 1, 9_999), None, 10_000));
+        assert!(!is_old(&session("idle", 0, 5), Some(u64::MAX), 10_000));
+    }
 }

@@ -4,8 +4,12 @@ mod ask;
 mod attach;
 mod completions;
 mod create;
+mod describe;
 mod doctor;
+mod events;
 mod explain;
+mod fan_out;
+mod handoff;
 pub(crate) mod hook;
 mod interrupt;
 mod keys;
@@ -13,8 +17,12 @@ mod kill;
 mod last_message;
 mod list;
 mod logs;
+mod prompts;
+mod rename;
+mod respond;
 mod run;
 mod screen;
+mod select;
 mod send;
 mod status;
 mod supervisor;
@@ -40,13 +48,19 @@ pub(crate) fn run(verb: Verb) -> Outcome {
         Verb::LastMessage(args) => last_message::run(&args),
         Verb::Status(args) => status::run(&args),
         Verb::Explain(args) => explain::run(&args),
+        Verb::Prompts(args) => prompts::run(&args),
+        Verb::Respond(args) => respond::run(&args),
         Verb::List(args) => list::run(&args),
         Verb::Screen(args) => screen::run(&args),
         Verb::Keys(args) => keys::run(&args),
         Verb::Interrupt(args) => interrupt::run(&args),
         Verb::Logs(args) => logs::run(&args),
+        Verb::Events(args) => events::run(&args),
         Verb::Attach(args) => attach::run(&args),
         Verb::Kill(args) => kill::run(&args),
+        Verb::Rename(args) => rename::run(&args),
+        Verb::Describe(args) => describe::run(&args),
+        Verb::Handoff(args) => handoff::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Completions { shell } => completions::run(shell),
         Verb::Supervisor(args) => supervisor::run(&args),
@@ -91,7 +105,7 @@ fn unexpected(reply: &Reply) -> Failure {
     WireError::new(ErrorKind::Unavailable, what).hint("run 'dsx supervisor restart'").into()
 }
 
-/// The session that a word means: `@self` and `@last` are looked up, anything else is an id or a prefix.
+/// The session that a word means: `@self` and `@last` are looked up, anything else is an id, a prefix of one, or a name.
 fn session(client: &mut Client, word: &str) -> Result<String, Failure> {
     match word {
         "@self" => std::env::var("DSX_SESSION").map_err(|_| {

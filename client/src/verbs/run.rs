@@ -25,7 +25,7 @@ pub(super) fn run(args: &RunArgs) -> Outcome {
             let message = SendArgs {
                 id: id.clone(),
                 text: None,
-                file: None,
+                file: args.file.clone(),
                 queue: false,
                 interrupt: false,
                 steer: false,

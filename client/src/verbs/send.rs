@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use dsx_protocol::{Event, Reply, Request, Send, SendReceipt};
+use dsx_protocol::{Event, Held, Reply, Request, Send, SendReceipt};
 use uuid::Uuid;
 
 use super::{Outcome, note, print_line, session, unexpected};
@@ -13,8 +13,11 @@ use crate::client::Client;
 use crate::failure::Failure;
 use crate::json;
 
-pub(super) fn run(args: &SendVerb) -> Outcome {
-    let (SendVerb { send: args, .. }, draft_ms) = (args, draft_ms(args.timeout)?);
+pub(super) fn run(verb: &SendVerb) -> Outcome {
+    if verb.select.is_some() {
+        return super::fan_out::run(verb);
+    }
+    let (args, draft_ms) = (&verb.send, draft_ms(verb.timeout)?);
     let text = text(args.text.as_deref(), args.file.as_deref())?;
     let receipt = send(&mut Client::open()?, args, text, draft_ms)?;
     if args.json {
@@ -39,7 +42,7 @@ fn tell(receipt: &SendReceipt, turn: &str) {
     }
 }
 
-fn draft_ms(timeout: Option<f64>) -> Result<Option<u64>, Failure> {
+pub(super) fn draft_ms(timeout: Option<f64>) -> Result<Option<u64>, Failure> {
     match timeout {
         None => Ok(None),
         Some(s) if s >= 0.0 => Ok(Some((s * 1000.0) as u64)),
@@ -54,27 +57,44 @@ pub(super) fn send(
     text: String,
     draft_ms: Option<u64>,
 ) -> Result<SendReceipt, Failure> {
-    let request = Request::Send(Send {
-        session: session(client, &args.id)?,
-        text,
-        // Without a name of the caller's, one of ours: a repeat after a lost connection is harmless.
-        key: Some(args.key.clone().unwrap_or_else(|| format!("auto-{}", Uuid::new_v4()))),
-        queue: args.queue,
-        command: args.command,
-        interrupt: args.interrupt,
-        steer: args.steer,
-        draft_ms,
-    });
+    let session = session(client, &args.id)?;
+    let request = Request::Send(request(args, session, text, args.key.clone(), draft_ms));
     let mut told = false;
     let on_event = |event: Event| {
         if let (Event::Held(held), false) = (event, told) {
             told = true;
-            note(&format!("dsx: somebody's draft is in {}'s input box: waiting", held.session));
+            note_held(&held);
         }
     };
     match client.call_with(&request, on_event)? {
         Reply::Sent(receipt) => Ok(receipt),
         other => Err(unexpected(&other)),
+    }
+}
+
+/// Somebody's draft is in the way.
+pub(super) fn note_held(held: &Held) {
+    note(&format!("dsx: somebody's draft is in {}'s input box: waiting", held.session));
+}
+
+pub(super) fn request(
+    args: &SendArgs,
+    session: String,
+    text: String,
+    key: Option<String>,
+    draft_ms: Option<u64>,
+) -> Send {
+    Send {
+        session,
+        text,
+        // Without a name of the caller's, one of ours: a repeat after a lost connection is harmless.
+        key: Some(key.unwrap_or_else(|| format!("auto-{}", Uuid::new_v4()))),
+        queue: args.queue,
+        command: args.command,
+        template: args.file.is_some(),
+        interrupt: args.interrupt,
+        steer: args.steer,
+        draft_ms,
     }
 }
 

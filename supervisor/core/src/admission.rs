@@ -73,6 +73,23 @@ pub fn may_drive(caller: &Caller, target: &str, line: &[String]) -> Result<(), W
     }
 }
 
+/// Whether the session `caller`, whose creators are `line`, may answer the prompts of `target` as one of its own
+/// line; false where it is not of that line, and the usual rule holds. `trusted`: the owner allowed it.
+///
+/// Permissions would mean nothing if whoever asks for them could give them.
+pub fn may_answer(caller: &str, target: &str, line: &[String], trusted: bool) -> Result<bool, WireError> {
+    let own = caller == target || line.iter().any(|creator| creator == target);
+    match (own, trusted) {
+        (true, false) => {
+            let what = format!("session {caller} may not answer its own or its creators' prompts ({target})");
+            Err(WireError::new(ErrorKind::Refused, what)
+                .session(target)
+                .hint("only the owner can, or a session that was created with --may-respond"))
+        }
+        (own, _) => Ok(own),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +107,15 @@ mod tests {
         assert_eq!(admit(&session(2), 0, 10), Ok(3));
         assert!(admit(&session(3), 0, 10).is_err());
         assert!(admit(&Caller::Stray, 0, 10).is_err());
+    }
+
+    #[test]
+    fn nobody_gives_himself_what_he_asks_for() {
+        let line = ["lux-mid".to_owned()];
+        assert!(may_answer("fizz-top", "fizz-top", &line, false).is_err());
+        assert!(may_answer("fizz-top", "lux-mid", &line, false).is_err());
+        assert_eq!(may_answer("fizz-top", "lux-mid", &line, true), Ok(true));
+        assert_eq!(may_answer("fizz-top", "ahri-mid", &line, false), Ok(false));
     }
 
     #[test]

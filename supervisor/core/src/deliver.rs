@@ -180,7 +180,7 @@ impl Session {
         out.push(Effect::Disarm(Timer::StillThere(turn)));
         self.live.mixed = 0;
         let receipt = self.receipt(turn, "submitted", Some(evidence));
-        self.answer(turn, &Ok(receipt), out);
+        self.reply_to_sends(turn, &Ok(receipt), out);
     }
 
     pub(crate) fn look_if_still_there(&mut self, turn: TurnId, out: &mut Vec<Effect>) {

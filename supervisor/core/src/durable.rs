@@ -3,102 +3,48 @@
 use std::collections::VecDeque;
 
 use dsx_protocol::{Prompt, TurnId};
-use serde::{Deserialize, Serialize};
 
-use crate::fact::{Exit, Fact, Outcome, Reported, Told};
+use crate::fact::{Exit, Fact, Outcome, Reported};
 use crate::spec::{Cli, Spec};
+pub use crate::turn::{Origin, Turn, TurnState};
 
 /// Ended turns kept in memory; older ones are answered from the store.
 const ENDED_KEPT: usize = 32;
-/// The agent's own ids that are remembered of one turn.
-const PROMPTS_KEPT: usize = 32;
+/// Prompts whose hooks, or whose end, are remembered.
+const ANSWERED_KEPT: usize = 64;
 /// Keys of `send --key` that are remembered.
 const KEYS_KEPT: usize = 1024;
 
-/// Who began a turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Origin {
-    /// `dsx send`.
-    Send,
-    /// Somebody typed it into the agent's own terminal.
-    Typed,
-    /// The agent began it by itself, after background work for example.
-    Agent,
+/// A hook of the agent's that waits for a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    pub key: String,
+    pub prompt: String,
+    /// What the tool was given, where an answer has to repeat it.
+    pub input: Option<String>,
+    /// No dialog of it is shown while the hook waits, so that nothing but the hook tells of it.
+    pub unseen: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TurnState {
-    Queued,
-    /// Typed while another turn ran, which it was to join; what became of it is not known yet.
-    Steering,
-    Delivering,
-    Confirmed,
-    Over(Outcome),
+/// What was decided on an open prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    pub prompt: String,
+    /// For the hook's standard output; none where it is answered by keys.
+    pub output: Option<String>,
+    pub by: String,
+    pub answer: String,
+    /// Names the call that brought it.
+    pub key: Option<String>,
+    pub at: u64,
 }
 
-#[derive(Debug, Clone, PartialEq)]
-pub struct Turn {
-    pub id: TurnId,
-    pub origin: Origin,
-    pub state: TurnState,
-    /// What was asked, as it was given.
-    pub request: String,
-    /// What is typed, where that differs.
-    pub typed: Option<String>,
-    pub command: bool,
-    pub queued_at: u64,
-    pub delivering_at: Option<u64>,
-    pub confirmed_at: Option<u64>,
-    pub ended_at: Option<u64>,
-    /// Where the output log stood when typing began.
-    pub output: u64,
-    pub text: Option<String>,
-    pub error: Option<String>,
-    /// The agent's own ids for what it did in this turn, the one that holds now last.
-    pub prompts: Vec<String>,
-    /// The agent's own id for work that was under way when it took the message.
-    pub behind: Option<String>,
-    /// While it was being handed over the agent took something else, under this id of its own.
-    pub ahead: Option<Option<String>>,
-    /// When the agent took it, by its own evidence.
-    pub taken_at: u64,
-    /// How it ended, as the agent told it so far.
-    pub told: Option<Told>,
-    /// The time of that evidence, or of the last that became void.
-    pub told_at: u64,
-    /// The turn that it is to join, if that still runs when it is typed.
-    pub steer: Option<TurnId>,
-    /// The turn into which it was typed; once it is over as absorbed, the one that it joined.
-    pub joins: Option<TurnId>,
-    /// The agent has it, in a queue of its own.
-    pub enqueued: bool,
-    /// The turn that was stopped for it.
-    pub stops: Option<TurnId>,
-    /// Somebody's draft is in its way, and so long it waits; 0 is not so.
-    pub waits_until: u64,
-}
-
-impl Turn {
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        matches!(self.state, TurnState::Over(_))
-    }
-
-    fn know(&mut self, prompt: Option<&String>) {
-        if let Some(prompt) = prompt.filter(|p| self.prompts.last() != Some(p)) {
-            self.prompts.push(prompt.clone());
-            if self.prompts.len() > PROMPTS_KEPT {
-                self.prompts.remove(0);
-            }
-        }
-    }
-
-    /// The text that reaches the agent.
-    #[must_use]
-    pub fn as_typed(&self) -> &str {
-        self.typed.as_deref().unwrap_or(&self.request)
-    }
+/// A prompt that is not open any more, and what closed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Closed {
+    pub prompt: String,
+    pub by: String,
+    pub answer: Option<String>,
 }
 
 /// The state that survives. Changes only through [`Durable::apply`].
@@ -115,6 +61,12 @@ pub struct Durable {
     /// Open prompts, oldest first.
     pub prompts: Vec<Prompt>,
     pub next_prompt: u64,
+    /// The newest hooks that wait, or waited, for a decision.
+    pub held: VecDeque<Held>,
+    /// Of open prompts, and of the newest closed ones.
+    pub decisions: VecDeque<Decision>,
+    /// The newest prompts that are closed.
+    pub closed: VecDeque<Closed>,
     /// The newest evidence that closed a prompt.
     pub closed_as_of: u64,
     /// What the status record said last, and when.
@@ -156,6 +108,9 @@ impl Durable {
             keys: VecDeque::new(),
             prompts: Vec::new(),
             next_prompt: 1,
+            held: VecDeque::new(),
+            decisions: VecDeque::new(),
+            closed: VecDeque::new(),
             closed_as_of: 0,
             osc: None,
             osc_worked_at: 0,
@@ -238,17 +193,11 @@ impl Durable {
                     self.remember(key, *turn);
                 }
             }
-            Fact::PromptOpened(prompt) => match self.prompts.iter_mut().find(|p| p.id == prompt.id) {
-                Some(open) => *open = (**prompt).clone(),
-                None => {
-                    self.next_prompt += 1;
-                    self.prompts.push((**prompt).clone());
-                }
-            },
-            Fact::PromptClosed { prompt, as_of, .. } => {
-                self.prompts.retain(|p| p.id != *prompt);
-                self.closed_as_of = self.closed_as_of.max(*as_of);
-            }
+            Fact::PromptOpened(_)
+            | Fact::PromptHeld { .. }
+            | Fact::PromptDecided { .. }
+            | Fact::DecisionVoid { .. }
+            | Fact::PromptClosed { .. } => self.apply_to_prompt(at, fact),
             Fact::Conversation { id, transcript } => {
                 self.conversation = Some(id.clone());
                 self.transcript.clone_from(transcript);
@@ -277,6 +226,52 @@ impl Durable {
             | Fact::Told { .. }
             | Fact::Ended { .. } => self.apply_to_turn(at, fact),
         }
+    }
+
+    fn apply_to_prompt(&mut self, at: u64, fact: &Fact) {
+        match fact {
+            Fact::PromptOpened(prompt) => match self.prompts.iter_mut().find(|p| p.id == prompt.id) {
+                Some(open) => *open = (**prompt).clone(),
+                None => {
+                    self.next_prompt += 1;
+                    self.prompts.push((**prompt).clone());
+                }
+            },
+            Fact::PromptHeld { prompt, key, input, unseen } => {
+                self.held.retain(|h| h.key != *key);
+                let (key, prompt, input) = (key.clone(), prompt.clone(), input.clone());
+                keep(&mut self.held, Held { key, prompt, input, unseen: *unseen });
+            }
+            Fact::PromptDecided { prompt, output, by, answer, key } => {
+                let (prompt, output) = (prompt.clone(), output.clone());
+                let (by, answer, key) = (by.clone(), answer.clone(), key.clone());
+                keep(&mut self.decisions, Decision { prompt, output, by, answer, key, at });
+            }
+            Fact::DecisionVoid { prompt } => self.decisions.retain(|d| d.prompt != *prompt),
+            Fact::PromptClosed { prompt, by, answer, as_of } => {
+                self.prompts.retain(|p| p.id != *prompt);
+                self.closed_as_of = self.closed_as_of.max(*as_of);
+                // It was kept to be repeated in an answer.
+                for held in self.held.iter_mut().filter(|h| h.prompt == *prompt) {
+                    held.input = None;
+                }
+                let (prompt, by, answer) = (prompt.clone(), by.clone(), answer.clone());
+                keep(&mut self.closed, Closed { prompt, by, answer });
+            }
+            _ => {}
+        }
+    }
+
+    /// The hook that waits for the decision on a prompt, or waited.
+    #[must_use]
+    pub fn held(&self, prompt: &str) -> Option<&Held> {
+        self.held.iter().rev().find(|h| h.prompt == prompt)
+    }
+
+    /// What was decided on a prompt.
+    #[must_use]
+    pub fn decision(&self, prompt: &str) -> Option<&Decision> {
+        self.decisions.iter().rev().find(|d| d.prompt == prompt)
     }
 
     fn apply_to_turn(&mut self, at: u64, fact: &Fact) {
@@ -447,5 +442,13 @@ impl Durable {
             over -= usize::from(drop);
             !drop
         });
+    }
+}
+
+/// Keeps the newest.
+fn keep<T>(list: &mut VecDeque<T>, item: T) {
+    list.push_back(item);
+    if list.len() > ANSWERED_KEPT {
+        list.pop_front();
     }
 }

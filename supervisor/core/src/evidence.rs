@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use dsx_protocol::PromptOption;
+use dsx_protocol::{PromptOption, Question};
 use serde::{Deserialize, Serialize};
 
 /// Who said it, strongest first.
@@ -93,6 +93,14 @@ pub struct Asked {
     pub text: String,
     pub command: Option<String>,
     pub options: Vec<PromptOption>,
+    pub diff: Option<String>,
+    pub questions: Vec<Question>,
+    /// Names the report of the hook that asks, which waits for the decision.
+    pub key: Option<String>,
+    /// What the tool was given, where an answer has to repeat it.
+    pub input: Option<String>,
+    /// A sub-agent asks. It may do so in the background, where nobody but its hook can tell or answer.
+    pub agent: bool,
 }
 
 /// A dialog on the screen: its options by their labels and the one that is highlighted.
@@ -102,6 +110,25 @@ pub struct Dialog {
     pub text: String,
     pub options: Vec<String>,
     pub selected: usize,
+}
+
+impl Dialog {
+    /// The options as a prompt has them.
+    #[must_use]
+    pub fn numbered(&self) -> Vec<PromptOption> {
+        let option = |(n, label): (u32, &String)| PromptOption { n, label: label.clone(), description: None };
+        (1..).zip(&self.options).map(option).collect()
+    }
+
+    /// The key that brings the pointer nearer to an option, or chooses it.
+    #[must_use]
+    pub fn key_towards(&self, option: usize) -> &'static str {
+        match self.selected.cmp(&option) {
+            std::cmp::Ordering::Equal => "Enter",
+            std::cmp::Ordering::Less => "Down",
+            std::cmp::Ordering::Greater => "Up",
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -140,14 +167,15 @@ pub enum Evidence {
     },
     Interrupted,
     /// A tool ran to its end, so no question about it can be open.
-    ToolDone,
+    ToolDone {
+        tool: String,
+        /// What it was to do, as its question has it.
+        command: Option<String>,
+    },
     Conversation {
         id: String,
         transcript: Option<String>,
     },
-    Dialog(Dialog),
-    /// The input box: its text, empty when nothing is in it.
-    Composer(String),
     /// A command reported its end.
     CommandDone,
     /// Output went quiet; whether the program itself is in the foreground of its PTY.
@@ -175,11 +203,8 @@ impl fmt::Display for Evidence {
             }
             Self::Failed { error, .. } => write!(f, "failed: {error}"),
             Self::Interrupted => write!(f, "interrupted"),
-            Self::ToolDone => write!(f, "tool done"),
+            Self::ToolDone { tool, .. } => write!(f, "{tool} was run"),
             Self::Conversation { id, .. } => write!(f, "conversation {id}"),
-            Self::Dialog(dialog) => write!(f, "dialog ({}): {}", dialog.kind, dialog.text),
-            Self::Composer(text) if text.is_empty() => write!(f, "input box empty"),
-            Self::Composer(_) => write!(f, "input box holds a draft"),
             Self::CommandDone => write!(f, "command done"),
             Self::Quiet { own: true } => write!(f, "quiet, program in the foreground"),
             Self::Quiet { own: false } => write!(f, "quiet, another program in the foreground"),

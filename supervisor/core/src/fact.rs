@@ -205,10 +205,44 @@ pub enum Fact {
     },
     /// Under the id of an open prompt: more became known of it.
     PromptOpened(Box<Prompt>),
+    /// A hook of the agent's waits for the decision on it.
+    PromptHeld {
+        prompt: String,
+        /// Names the hook's report: it asks again under the same one.
+        key: String,
+        /// What the tool was given, where an answer has to repeat it.
+        #[serde(default)]
+        input: Option<String>,
+        /// No dialog of it is shown while the hook waits, so that nothing but the hook tells of it.
+        #[serde(default)]
+        unseen: bool,
+    },
+    /// What the agent is told by whoever holds it. Recorded before it is told, so that after a crash it is told
+    /// again, and never something else.
+    PromptDecided {
+        prompt: String,
+        /// For the hook's standard output; none where it is answered by keys.
+        #[serde(default)]
+        output: Option<String>,
+        /// Who decided.
+        by: String,
+        /// What, in the words of the dialog.
+        answer: String,
+        /// Names the call.
+        #[serde(default)]
+        key: Option<String>,
+    },
+    /// The agent did not go on by it: the prompt is open as it was.
+    DecisionVoid {
+        prompt: String,
+    },
     PromptClosed {
         prompt: String,
         /// What closed it.
         by: String,
+        /// What was answered, where dsx knows it.
+        #[serde(default)]
+        answer: Option<String>,
         /// The time of the evidence that closed it: a question asked before it is not open.
         #[serde(default)]
         as_of: u64,

@@ -57,7 +57,7 @@ impl Session {
                 self.told(now, source, at, prompt.as_ref(), Told::Failed { error, text }, out);
             }
             Evidence::Interrupted => self.told(now, source, at, None, Told::Interrupted, out),
-            Evidence::ToolDone => self.close_prompts(now, at, "the tool ran", out),
+            Evidence::ToolDone { tool, command } => self.tool_ran(now, at, &tool, command.as_deref(), out),
             Evidence::Conversation { id, transcript } => {
                 let same = self.durable.conversation.as_deref() == Some(&id)
                     && (transcript.is_none() || self.durable.transcript == transcript);
@@ -67,7 +67,6 @@ impl Session {
             }
             Evidence::CommandDone => self.live.progress.command_done = self.live.progress.typed,
             Evidence::Quiet { own } => self.live.progress.quiet_own = own && self.live.progress.typed,
-            Evidence::Dialog(_) | Evidence::Composer(_) => {}
         }
     }
 
@@ -127,11 +126,14 @@ impl Session {
             Source::SessionFile => matches!(self.live.file, Some((Said::Blocked, _))),
             _ => return,
         };
+        if said != Said::Blocked {
+            self.asks_no_more(source, out);
+        }
         // The file is read now and then, and may have been seen neither waiting nor going on.
         let rests = source == Source::SessionFile && matches!(said, Said::Rest(_));
         // Closed first: a crash in between has the source say it again.
         if said != Said::Blocked && (was_blocked || rests || self.live.prompts_doubtful) {
-            self.close_prompts(now, at, "answered in the terminal", out);
+            self.close_dialogs(now, at, said == Said::Busy, "answered in the terminal", out);
             self.live.prompts_doubtful &= !self.durable.prompts.is_empty();
         }
         if source == Source::SessionFile {
@@ -212,7 +214,10 @@ impl Session {
             // What was typed ahead begins now, beside the sub-agents.
             self.live.typed_ahead.clear();
         }
-        self.close_prompts(now, at, "the agent stopped", out);
+        match how {
+            Told::Stopped { agents: 1.., .. } => self.close_dialogs(now, at, false, "the agent stopped", out),
+            _ => self.close_prompts(now, at, "the agent stopped", out),
+        }
     }
 
     /// Whether an ending belongs to the running turn: not to an earlier one whose evidence comes late.

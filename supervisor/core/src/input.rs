@@ -1,6 +1,6 @@
 //! What goes into a session and what comes out of it.
 
-use dsx_protocol::{SendReceipt, Settled, TurnId, WireError};
+use dsx_protocol::{Respond, Responded, SendReceipt, Settled, TurnId, WireError};
 
 use crate::adapter::Script;
 use crate::evidence::{Evidence, Source};
@@ -38,6 +38,8 @@ pub struct SendRequest {
     pub steer: bool,
     /// Milliseconds to wait while somebody's draft is in the input box; none is 30,000.
     pub draft_ms: Option<u64>,
+    /// It has variables, which are given the values of this session and turn.
+    pub template: bool,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -68,6 +70,20 @@ pub enum Timer {
     Held(TurnId),
     /// That draft should have been sent or taken back by now.
     Draft(TurnId),
+    /// The hook of a question should have told of it by now.
+    Hook,
+    /// A dialog should stand on the screen by now, for whoever chose by its labels.
+    Labels,
+    /// A question that is answered by itself should have its hook by now.
+    Unattended,
+    /// Hooks that lost their supervisor should have come back by now.
+    Unheld,
+    /// The agent should have gone on with a decision by now.
+    Verify,
+    /// A key should have moved a dialog's pointer by now.
+    Pick,
+    /// Nobody has used the session for as long as it may live then.
+    TimeToLive,
 }
 
 /// The text on the screen.
@@ -106,6 +122,18 @@ pub enum Input {
     /// Keys that are no turn went to the agent's terminal: a viewer's, or of `dsx keys`. Said before they are
     /// written, and while a turn is typed they are neither written nor said.
     Keys,
+    /// So many people look at its terminal now.
+    Viewers(u32),
+    /// Give it a name, or take its name away. Nobody else has it.
+    Rename {
+        request: RequestId,
+        name: Option<String>,
+    },
+    /// Say what it is for; nothing takes away what was said.
+    Describe {
+        request: RequestId,
+        description: String,
+    },
     Wait {
         waiter: WaiterId,
         turn: Option<TurnId>,
@@ -113,6 +141,21 @@ pub enum Input {
     },
     Unwait {
         waiter: WaiterId,
+    },
+    /// A hook waits for the decision on the question it reported under this key.
+    Hold {
+        request: RequestId,
+        key: String,
+    },
+    /// It does not any more.
+    Unhold {
+        request: RequestId,
+    },
+    Respond {
+        request: RequestId,
+        /// Who answers: `user`, or a session's id.
+        by: String,
+        respond: Respond,
     },
     /// A source said something, at a time of its own.
     Said {
@@ -202,6 +245,15 @@ pub enum Effect {
         request: RequestId,
         result: Result<(), WireError>,
     },
+    /// What a hook that waits is to print; empty where the agent is to do without.
+    Decide {
+        request: RequestId,
+        output: String,
+    },
+    Responded {
+        request: RequestId,
+        result: Result<Responded, WireError>,
+    },
     /// The turn a wait was bound to.
     Bound {
         waiter: WaiterId,
@@ -217,6 +269,8 @@ pub enum Effect {
         path: String,
         text: String,
     },
+    /// End the session and forget it: its time to live is over.
+    Expire,
     /// The summary that `list` shows has changed.
     Changed,
 }

@@ -1,13 +1,17 @@
-//! Questions the agent asks, and the dialogs before it begins.
+//! Questions the agent asks: when one opens, what closes it, and the dialogs before the agent begins.
+//!
+//! Several sources tell of the same question, each in its own time: a hook with all there is to know, the
+//! status record and the session file with the bare fact, the screen with the labels. It is one prompt, which
+//! grows; only a second *hook* is a second question.
 
-use dsx_protocol::{Prompt, PromptOption};
+use dsx_protocol::Prompt;
 
 use crate::adapter;
 use crate::evidence::{Asked, Dialog, Source};
 use crate::fact::{Fact, Reported};
-use crate::input::{Effect, Now, ScreenText, Timer};
+use crate::input::{Effect, Now, RequestId, ScreenText, Timer};
 use crate::session::{Said, Session};
-use crate::spec::{Cli, Mode};
+use crate::spec::{Cli, Mode, OnPrompt};
 
 /// How long the screen must be quiet before it is read at start-up.
 const START_QUIET_MS: u64 = 120;
@@ -19,6 +23,39 @@ const DIALOG_MS: u64 = 1_500;
 const MOVED_QUIET_MS: u64 = 300;
 /// Keys dsx presses at most to settle the dialogs of one start.
 const DIALOG_MOVES: u32 = 16;
+/// How long the hook that tells the whole of a question is waited for, once something else told of it.
+const HOOK_MS: u64 = 100;
+/// How long the screen must be quiet before a question's labels are read off it.
+const LABELS_QUIET_MS: u64 = 30;
+/// How long hooks may take to find a new supervisor.
+const UNHELD_MS: u64 = 65_000;
+/// How long the hook of a question that is to be answered by itself is waited for, before keys do it.
+const UNATTENDED_MS: u64 = 1_500;
+
+/// What is known of open prompts, and a crash may lose.
+#[derive(Debug, Default)]
+pub(crate) struct Asking {
+    /// The status record, and the session file, have not told yet of a question that a hook told of. Where it
+    /// is answered meanwhile, they tell of it late.
+    pub owed: [bool; 2],
+    /// A question that waits for its hook to tell more.
+    pub bare: Option<(Source, u64, Asked)>,
+    /// The prompt whose labels are to be read off the screen, as soon as they stand there.
+    pub labels: Option<String>,
+    /// Hooks that wait for the decision: the request, and the hook's report.
+    pub holds: Vec<(RequestId, String)>,
+    /// Those that could not be answered by themselves: they are for people.
+    pub unanswerable: Vec<String>,
+}
+
+/// The place of a source in [`Asking::owed`].
+fn owing(source: Source) -> Option<usize> {
+    match source {
+        Source::Osc7501 => Some(0),
+        Source::SessionFile => Some(1),
+        _ => None,
+    }
+}
 
 impl Session {
     pub(crate) fn blocked(&mut self, now: Now, source: Source, at: u64, asked: Asked, out: &mut Vec<Effect>) {
@@ -32,33 +69,33 @@ impl Session {
             }
             _ => {}
         }
-        if answered {
+        let repeated = asked.key.as_ref().is_some_and(|key| self.durable.held.iter().any(|h| h.key == *key));
+        if answered || repeated {
             return;
         }
-        if let Some(open) = self.durable.prompts.first() {
-            // The same question from a second source: what it knows more is added, nothing is asked twice.
+        if source == Source::Hook {
+            return self.asked_by_hook(now, at, asked, out);
+        }
+        let owed = owing(source).is_some_and(|i| std::mem::take(&mut self.live.asking.owed[i]));
+        if !self.durable.prompts.is_empty() {
+            // The same question from a second source.
             self.live.prompts_doubtful = false;
-            let richer = open.tool.is_none() && asked.tool.is_some();
-            if richer {
-                let prompt = Prompt {
-                    kind: asked.kind,
-                    tool: asked.tool,
-                    text: asked.text,
-                    command: asked.command,
-                    options: if asked.options.is_empty() { open.options.clone() } else { asked.options },
-                    ..open.clone()
-                };
-                self.fact(now, Fact::PromptOpened(Box::new(prompt)), out);
-            }
             return;
         }
         // Before the agent is ready, its dialogs are read off the screen, where their options are.
         if !self.durable.ready {
             self.live.start_asked = Some((now.ms, asked));
             out.push(Effect::Arm { timer: Timer::Dialog, after_ms: DIALOG_MS });
-            return;
+        } else if owed {
+            self.note(Source::Dsx, now.ms, "that was answered already".to_owned());
+        } else if self.durable.spec.cli == Cli::Claude && self.live.hooks_speak {
+            if self.live.asking.bare.is_none() {
+                self.live.asking.bare = Some((source, at, asked));
+                out.push(Effect::Arm { timer: Timer::Hook, after_ms: HOOK_MS });
+            }
+        } else {
+            self.open_prompt(now, at, asked, out);
         }
-        self.open_prompt(now, at, asked, out);
     }
 
     /// Whether the question was answered before it was heard of: evidence that is newer says that it is not
@@ -69,8 +106,39 @@ impl Session {
         source != Source::Osc7501 && (at < self.durable.closed_as_of || file || osc)
     }
 
-    fn open_prompt(&mut self, now: Now, at: u64, asked: Asked, out: &mut Vec<Effect>) {
-        let prompt = Prompt {
+    /// The hook knows everything, and waits for the answer.
+    fn asked_by_hook(&mut self, now: Now, at: u64, asked: Asked, out: &mut Vec<Effect>) {
+        self.live.asking.bare = None;
+        out.push(Effect::Disarm(Timer::Hook));
+        let (key, input, unseen) = (asked.key.clone(), asked.input.clone(), asked.agent);
+        let unheld = |p: &&Prompt| self.durable.held(&p.id).is_none() && !unseen;
+        let bare = self.durable.prompts.iter().find(unheld).cloned();
+        let id = match bare {
+            Some(open) => {
+                let options =
+                    if asked.options.is_empty() { open.options.clone() } else { asked.options.clone() };
+                let prompt =
+                    Prompt { options, id: open.id, opened_at: open.opened_at, ..self.prompt(at, asked) };
+                let id = prompt.id.clone();
+                self.fact(now, Fact::PromptOpened(Box::new(prompt)), out);
+                id
+            }
+            None => {
+                let said = |what: Option<&Said>| what == Some(&Said::Blocked);
+                let osc = self.durable.osc.clone().map(|(said, _)| Said::from(said));
+                let file = self.live.file.as_ref().map(|(said, _)| said);
+                self.live.asking.owed = [!said(osc.as_ref()) && !unseen, !said(file) && !unseen];
+                self.open_prompt(now, at, asked, out)
+            }
+        };
+        self.live.prompts_doubtful = false;
+        if let Some(key) = key {
+            self.fact(now, Fact::PromptHeld { prompt: id, key, input, unseen }, out);
+        }
+    }
+
+    fn prompt(&self, at: u64, asked: Asked) -> Prompt {
+        Prompt {
             id: format!("p{}", self.durable.next_prompt),
             session: self.durable.spec.id.clone(),
             turn: self.durable.running().map(|t| t.id),
@@ -80,9 +148,62 @@ impl Session {
             command: asked.command,
             options: asked.options,
             opened_at: at,
-            ..Prompt::default()
-        };
+            diff: asked.diff,
+            questions: asked.questions,
+        }
+    }
+
+    pub(crate) fn open_prompt(&mut self, now: Now, at: u64, asked: Asked, out: &mut Vec<Effect>) -> String {
+        let prompt = self.prompt(at, asked);
+        let (id, unlabelled) = (prompt.id.clone(), prompt.options.is_empty());
         self.fact(now, Fact::PromptOpened(Box::new(prompt)), out);
+        if unlabelled && self.durable.ready && self.durable.spec.cli == Cli::Claude {
+            self.live.asking.labels = Some(id.clone());
+            out.push(Effect::Look { quiet_ms: LABELS_QUIET_MS, fresh: false });
+        }
+        if self.durable.spec.terms.on_prompt != OnPrompt::Ask {
+            out.push(Effect::Arm { timer: Timer::Unattended, after_ms: UNATTENDED_MS });
+        }
+        id
+    }
+
+    /// What was told of before the crash, and not written down yet.
+    pub(crate) fn recover_prompts(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let blocked = matches!(self.durable.osc, Some((Reported::Blocked, _)));
+        if blocked && self.durable.ready && self.durable.prompts.is_empty() {
+            let text = "the agent asks something".to_owned();
+            let asked = Asked { kind: "question".to_owned(), text, ..Asked::default() };
+            self.live.asking.bare = Some((Source::Osc7501, now.ms, asked));
+            out.push(Effect::Arm { timer: Timer::Hook, after_ms: HOOK_MS });
+        }
+        if self.durable.held.iter().any(|h| h.unseen) {
+            out.push(Effect::Arm { timer: Timer::Unheld, after_ms: UNHELD_MS });
+        }
+        if self.durable.prompts.iter().any(|p| self.durable.decision(&p.id).is_some()) {
+            out.push(Effect::Arm { timer: Timer::Verify, after_ms: DIALOG_MS });
+        }
+    }
+
+    /// A source says that the agent is not blocked.
+    pub(crate) fn asks_no_more(&mut self, source: Source, out: &mut Vec<Effect>) {
+        let asking = &mut self.live.asking;
+        if asking.bare.take_if(|(by, ..)| *by == source).is_some() {
+            out.push(Effect::Disarm(Timer::Hook));
+        }
+        // What was answered before it was told of will not be told any more, if it was not asked since.
+        if let Some(owed) =
+            owing(source).and_then(|i| asking.owed.get_mut(i)).filter(|_| self.durable.prompts.is_empty())
+        {
+            *owed = false;
+        }
+    }
+
+    /// No hook has told more: what the other source says has to do.
+    pub(crate) fn hook_awaited(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if let Some((_, at, asked)) = self.live.asking.bare.take().filter(|_| self.durable.prompts.is_empty())
+        {
+            self.open_prompt(now, at, asked, out);
+        }
     }
 
     /// Closes the prompts that were open by then.
@@ -90,8 +211,98 @@ impl Session {
         let open = self.durable.prompts.iter().filter(|p| p.opened_at <= as_of);
         let ids: Vec<String> = open.map(|p| p.id.clone()).collect();
         for prompt in ids {
-            self.fact(now, Fact::PromptClosed { prompt, by: by.to_owned(), as_of }, out);
+            self.close_prompt(now, prompt, as_of, by, out);
         }
+    }
+
+    /// Closes what a dialog on the screen was about, by then. Going on to work shows nothing of which of several
+    /// was answered, and neither of the questions that have no dialog.
+    pub(crate) fn close_dialogs(
+        &mut self,
+        now: Now,
+        as_of: u64,
+        works: bool,
+        by: &str,
+        out: &mut Vec<Effect>,
+    ) {
+        let seen = |p: &&Prompt| self.durable.held(&p.id).is_none_or(|h| !h.unseen);
+        let open = self.durable.prompts.iter().filter(|p| p.opened_at <= as_of).filter(seen);
+        let ids: Vec<String> = open.map(|p| p.id.clone()).collect();
+        if works && ids.len() > 1 {
+            return;
+        }
+        for prompt in ids {
+            self.close_prompt(now, prompt, as_of, by, out);
+        }
+    }
+
+    /// A tool ran: it was allowed, if it was asked about.
+    pub(crate) fn tool_ran(
+        &mut self,
+        now: Now,
+        at: u64,
+        tool: &str,
+        command: Option<&str>,
+        out: &mut Vec<Effect>,
+    ) {
+        let same = |p: &&Prompt| {
+            p.tool.as_deref() == Some(tool) && (command.is_none() || p.command.as_deref() == command)
+        };
+        let asked = self.durable.prompts.iter().filter(|p| p.opened_at <= at).find(same);
+        if let Some(prompt) = asked.map(|p| p.id.clone()) {
+            self.close_prompt(now, prompt, at, "answered in the terminal", out);
+        }
+    }
+
+    pub(crate) fn close_prompt(
+        &mut self,
+        now: Now,
+        prompt: String,
+        as_of: u64,
+        by: &str,
+        out: &mut Vec<Effect>,
+    ) {
+        if self.durable.prompts.iter().all(|p| p.id != prompt) {
+            return;
+        }
+        let decision = self.durable.decision(&prompt);
+        let (by, answer) = match decision {
+            Some(decision) => (decision.by.clone(), Some(decision.answer.clone())),
+            None => (by.to_owned(), None),
+        };
+        self.fact(now, Fact::PromptClosed { prompt: prompt.clone(), by, answer, as_of }, out);
+        if self.live.asking.labels.as_ref() == Some(&prompt) {
+            self.live.asking.labels = None;
+        }
+        self.live.asking.unanswerable.retain(|p| *p != prompt);
+        self.let_go(&prompt, out);
+        self.responded(&prompt, out);
+        self.respond_deferred(now, out);
+    }
+
+    /// The first open prompt that is somebody's to answer, as far as is known.
+    #[must_use]
+    pub fn asks(&self) -> Option<&Prompt> {
+        let unattended = self.durable.spec.terms.on_prompt != OnPrompt::Ask;
+        self.durable.prompts.iter().find(|p| {
+            self.durable.decision(&p.id).is_none()
+                && (!unattended || self.live.asking.unanswerable.contains(&p.id))
+        })
+    }
+
+    /// The screen was looked at while a prompt's labels are wanted.
+    pub(crate) fn read_labels(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
+        let Some(id) = self.live.asking.labels.clone() else { return };
+        let Some(dialog) = adapter::read_dialog(self.durable.spec.cli, screen) else {
+            out.push(Effect::Look { quiet_ms: LABELS_QUIET_MS, fresh: true });
+            return;
+        };
+        self.live.asking.labels = None;
+        if let Some(open) = self.durable.prompts.iter().find(|p| p.id == id && p.options.is_empty()) {
+            let prompt = Prompt { options: dialog.numbered(), ..open.clone() };
+            self.fact(now, Fact::PromptOpened(Box::new(prompt)), out);
+        }
+        self.respond_deferred(now, out);
     }
 
     pub(crate) fn look_at_start(&mut self, fresh: bool, out: &mut Vec<Effect>) {
@@ -108,7 +319,10 @@ impl Session {
         if self.durable.exit.is_some() {
             return;
         }
+        self.pick(now, screen, out);
         if self.durable.ready {
+            self.read_labels(now, screen, out);
+            self.verify_on_screen(now, screen, out);
             self.submit_again(now, screen, out);
             self.submit_steer_again(now, screen, out);
             self.composer_seen(now, screen, out);
@@ -141,17 +355,21 @@ impl Session {
         }
     }
 
+    /// The option of a start-up dialog that dsx is to choose by itself.
+    fn unattended(&self, dialog: &Dialog) -> Option<usize> {
+        let word = match (self.durable.spec.mode, self.durable.spec.terms.on_prompt) {
+            (Mode::Native, _) | (Mode::Ask, OnPrompt::Allow) => "Yes",
+            (Mode::Ask, OnPrompt::Deny) => "No",
+            (Mode::Ask, OnPrompt::Ask) => return None,
+        };
+        dialog.options.iter().position(|o| o.starts_with(word))
+    }
+
     fn start_dialog(&mut self, now: Now, dialog: &Dialog, out: &mut Vec<Effect>) {
-        let yes = dialog.options.iter().position(|o| o.starts_with("Yes"));
-        let settled_by_dsx = self.durable.spec.mode == Mode::Native;
-        match yes {
-            Some(yes) if settled_by_dsx && self.live.dialog_moves < DIALOG_MOVES => {
+        match self.unattended(dialog) {
+            Some(wanted) if self.live.dialog_moves < DIALOG_MOVES => {
                 self.live.dialog_moves += 1;
-                let key = match dialog.selected.cmp(&yes) {
-                    std::cmp::Ordering::Equal => "Enter",
-                    std::cmp::Ordering::Less => "Down",
-                    std::cmp::Ordering::Greater => "Up",
-                };
+                let key = dialog.key_towards(wanted);
                 self.note(Source::Screen, now.ms, format!("dialog ({}): {}", dialog.kind, dialog.text));
                 self.note(Source::Dsx, now.ms, format!("start-up dialog settled by dsx: {key}"));
                 out.push(Effect::Press(adapter::key(key)));
@@ -160,23 +378,15 @@ impl Session {
             _ if self.durable.prompts.iter().any(|p| !p.options.is_empty()) => {}
             _ => {
                 self.close_prompts(now, now.ms, "read in full off the screen", out);
-                let option = |(i, label): (usize, &String)| PromptOption {
-                    n: i as u32 + 1,
-                    label: label.clone(),
-                    description: None,
+                let asked = Asked {
+                    kind: dialog.kind.clone(),
+                    text: dialog.text.clone(),
+                    options: dialog.numbered(),
+                    ..Asked::default()
                 };
-                self.open_prompt(
-                    now,
-                    now.ms,
-                    Asked {
-                        kind: dialog.kind.clone(),
-                        tool: None,
-                        text: dialog.text.clone(),
-                        command: None,
-                        options: dialog.options.iter().enumerate().map(option).collect(),
-                    },
-                    out,
-                );
+                let id = self.open_prompt(now, now.ms, asked, out);
+                // What dsx could not settle is for people.
+                self.live.asking.unanswerable.push(id);
             }
         }
     }

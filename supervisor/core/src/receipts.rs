@@ -13,6 +13,7 @@ use crate::evidence::Source;
 use crate::fact::{Fact, Outcome};
 use crate::input::{Effect, Now, RequestId, SendRequest, Timer};
 use crate::session::Session;
+use crate::template;
 
 /// Turns that may wait in one session's queue.
 const QUEUE_BOUND: usize = 1_000;
@@ -44,6 +45,10 @@ impl Session {
         }
         let turn = TurnId(self.durable.next_turn);
         // What is wrong with the message itself is said first: it would be wrong later too.
+        let send = match self.worded(turn, send) {
+            Ok(send) => send,
+            Err(error) => return out.push(Effect::Sent { request, result: Err(error) }),
+        };
         let routed = adapter::route(&self.durable.spec, turn, &send.text, send.command);
         let routed = match routed.and_then(|routed| self.may_send(&send).map(|()| routed)) {
             Ok(routed) => routed,
@@ -79,6 +84,16 @@ impl Session {
         self.live.sends.push(Sending { request, turn, patience, repeat: false });
     }
 
+    /// The message as it is meant for this session and turn.
+    fn worded(&self, turn: TurnId, send: SendRequest) -> Result<SendRequest, WireError> {
+        if !send.template {
+            return Ok(send);
+        }
+        let spec = &self.durable.spec;
+        let text = template::expand(&send.text, spec, turn).map_err(|e| e.session(&spec.id))?;
+        Ok(SendRequest { text, ..send })
+    }
+
     /// The same answer as to the first call, as soon as there is one.
     fn send_again(&mut self, request: RequestId, turn: TurnId, out: &mut Vec<Effect>) {
         let Some(known) = self.durable.turn(turn) else {
@@ -100,12 +115,12 @@ impl Session {
             TurnState::Queued | TurnState::Steering | TurnState::Delivering => {}
             TurnState::Over(Outcome::Absorbed) => {
                 let receipt = self.receipt(turn, "absorbed", REPEAT);
-                self.answer(turn, &Ok(receipt), out);
+                self.reply_to_sends(turn, &Ok(receipt), out);
             }
             TurnState::Over(outcome) if !confirmed => self.answer_sends(turn, outcome, error, out),
             TurnState::Confirmed | TurnState::Over(_) => {
                 let receipt = self.receipt(turn, "submitted", REPEAT);
-                self.answer(turn, &Ok(receipt), out);
+                self.reply_to_sends(turn, &Ok(receipt), out);
             }
         }
     }
@@ -117,6 +132,7 @@ impl Session {
 
     fn may_send(&self, send: &SendRequest) -> Result<(), WireError> {
         let id = &self.durable.spec.id;
+        self.check_not_expired()?;
         if [send.interrupt, send.steer, send.queue].iter().filter(|chosen| **chosen).count() > 1 {
             let what = "a message is queued, interrupts the running turn or joins it: one of them";
             return Err(WireError::new(ErrorKind::Usage, what).hint("give one of the three"));
@@ -157,7 +173,7 @@ impl Session {
     }
 
     /// Answers all who have sent it.
-    pub(crate) fn answer(
+    pub(crate) fn reply_to_sends(
         &mut self,
         turn: TurnId,
         result: &Result<SendReceipt, WireError>,
@@ -195,7 +211,7 @@ impl Session {
             }
             _ => Ok(self.receipt(turn, "submitted", Some("the turn is over"))),
         };
-        self.answer(turn, &result, out);
+        self.reply_to_sends(turn, &result, out);
     }
 
     /// Whether nothing but what somebody may be writing keeps it from being typed.
@@ -252,7 +268,7 @@ impl Session {
         }
         let evidence = if sending.repeat { REPEAT } else { None };
         let receipt = self.receipt(turn, "queued", evidence);
-        self.answer(turn, &Ok(receipt), out);
+        self.reply_to_sends(turn, &Ok(receipt), out);
     }
 
     /// Tells the senders that a draft is in the way.

@@ -9,7 +9,9 @@ use crate::durable::{Durable, TurnState};
 use crate::evidence::{Asked, Rest, Source};
 use crate::fact::{Fact, Outcome, Reported, Told};
 use crate::input::{Effect, Input, Now, Recovery, RequestId, Timer};
+use crate::prompts::Asking;
 use crate::receipts::Sending;
+use crate::respond::Responding;
 use crate::spec::Spec;
 use crate::steer::Steer;
 use crate::verdict::{Progress, Verdict, weigh};
@@ -86,8 +88,18 @@ pub(crate) struct Live {
     pub overlooked: bool,
     /// A mark was typed into the box behind what a crash cut off: a box that looks empty is not drawn yet.
     pub marked: bool,
+    pub asking: Asking,
+    pub responding: Responding,
     /// Answers given to start-up dialogs, so that one is never answered twice for one look.
     pub dialog_moves: u32,
+    /// People who look at the terminal.
+    pub viewers: u32,
+    /// When somebody last looked at the terminal, or pressed a key in it.
+    pub used_at: u64,
+    /// When its time to live is over, as the timer stands.
+    pub due: Option<u64>,
+    /// It is over.
+    pub expired: bool,
 }
 
 /// A session's state machine. It has no clock: every call brings the time.
@@ -147,9 +159,18 @@ impl Session {
             Input::Exited(exit) => self.exited(now, exit, out),
             Input::Send { request, send } => self.send(now, request, send, out),
             Input::Interrupt { request } => self.interrupt(now, request, out),
-            Input::Keys => self.keys(),
+            Input::Keys => {
+                self.live.used_at = now.ms;
+                self.keys();
+            }
+            Input::Viewers(count) => self.viewed(now, count, out),
+            Input::Rename { request, name } => self.rename(now, request, name, out),
+            Input::Describe { request, description } => self.describe(now, request, description, out),
             Input::Wait { waiter, turn, until } => self.wait(waiter, turn, until, out),
             Input::Unwait { waiter } => self.live.waiters.retain(|w| w.id != waiter),
+            Input::Hold { request, key } => self.hold(now, request, key, out),
+            Input::Unhold { request } => self.unhold(now, request, out),
+            Input::Respond { request, by, respond } => self.respond(now, request, by, &respond, out),
             Input::Said { source, at, evidence } => self.said(now, source, at, evidence, out),
             Input::Submitting { turn } => {
                 self.live.progress.typed |= self.live.progress.turn == Some(turn);
@@ -200,11 +221,13 @@ impl Session {
     /// inputs can leave a turn or a waiter behind.
     fn advance(&mut self, now: Now, out: &mut Vec<Effect>) {
         self.judge(now, out);
+        self.answer_unattended(now, false, out);
         self.begin_typed_ahead(now, out);
         self.begin_steer(now, out);
         self.begin_next(now, out);
         self.settle_sends(now, out);
         self.settle_waiters(out);
+        self.count_idle_time(now, out);
     }
 
     fn started(&mut self, now: Now, pid: u32, start_time: u64, out: &mut Vec<Effect>) {
@@ -282,7 +305,7 @@ impl Session {
             out.push(Effect::WatchOutput(false));
         }
         self.live.steer.take_if(|s| s.turn == turn);
-        self.let_go(out);
+        self.follow_on(out);
         if self.durable.box_doubtful {
             self.doubt_composer_after(turn, out);
         }
@@ -308,12 +331,20 @@ impl Session {
             Timer::Dialog => self.look_again_at_start(out),
             Timer::Held(turn) => self.held(turn, out),
             Timer::Draft(turn) => self.draft_expired(now, turn, out),
+            Timer::Hook => self.hook_awaited(now, out),
+            Timer::Labels => self.labels_expired(now, out),
+            Timer::Unattended => self.answer_unattended(now, true, out),
+            Timer::Unheld => self.unheld_expired(now, out),
+            Timer::Verify => self.verify_expired(out),
+            Timer::Pick => self.pick_expired(out),
+            Timer::TimeToLive => self.ttl_expired(now, out),
             Timer::Settle(_) | Timer::Quiet(_) => {}
         }
     }
 
     fn recovered(&mut self, now: Now, recovery: Recovery, out: &mut Vec<Effect>) {
         self.live.recovering = false;
+        self.await_viewers(now);
         if self.durable.exit.is_some() {
             return;
         }
@@ -321,6 +352,7 @@ impl Session {
         if !self.durable.ready && self.durable.pid.is_some() {
             self.look_at_start(false, out);
         }
+        self.recover_prompts(now, out);
         let withdrawn = self.recover_delivery(now, recovery, out);
         self.end_cut_off_paste(withdrawn, out);
         self.recover_interrupt(now, out);

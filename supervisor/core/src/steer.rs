@@ -150,12 +150,12 @@ impl Session {
         out.push(Effect::Disarm(Timer::Confirm(turn)));
         out.push(Effect::Disarm(Timer::StillThere(turn)));
         let receipt = self.receipt(turn, "absorbed", Some(evidence));
-        self.answer(turn, &Ok(receipt), out);
+        self.reply_to_sends(turn, &Ok(receipt), out);
         self.answer_interrupts(turn, out);
     }
 
     /// The turn that it was typed into is over: it is being delivered, for all that is known.
-    pub(crate) fn let_go(&mut self, out: &mut Vec<Effect>) {
+    pub(crate) fn follow_on(&mut self, out: &mut Vec<Effect>) {
         let Some(steer) = self.live.steer else { return };
         let Some(turn) = self.durable.turn(steer.turn).filter(|t| t.state == TurnState::Delivering) else {
             return;

@@ -100,7 +100,7 @@ impl Session {
     }
 
     fn prompted(&self, waiter: &Waiter) -> Option<Settled> {
-        let prompt = self.durable.prompts.first()?;
+        let prompt = self.asks()?;
         let mut settled = self.settled(waiter, "waiting");
         settled.prompt = Some(prompt.clone());
         Some(settled)

@@ -2,17 +2,19 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dsx_core::{Caller, WaiterId};
+use dsx_core::{Caller, RequestId, WaiterId};
 use dsx_protocol::{
-    Decoder, ErrorKind, Frame, Hello, Kind, Reply, Request, Resize, Sessions, WireError, agree, body, decode,
-    encode,
+    Decoder, ErrorKind, Frame, Hello, Kind, List, Reply, Request, Resize, Sessions, WireError, agree, body,
+    decode, encode,
 };
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
+use tokio::task::JoinSet;
 use tracing::debug;
 
 use super::ancestry::line_of;
 use super::reply::{OUTBOX, Outbox, ReplyTo};
+use crate::registry::selects;
 use crate::session::{Command, Services, SessionHandle};
 use crate::supervise::Control;
 
@@ -30,7 +32,9 @@ pub(super) async fn serve(stream: UnixStream, pid: Option<u32>, services: Servic
         greeted: false,
         caller: None,
         waits: Vec::new(),
+        holds: Vec::new(),
         viewing: Vec::new(),
+        following: JoinSet::new(),
     };
     let mut decoder = Decoder::new();
     let mut buffer = vec![0; 64 * 1024];
@@ -67,8 +71,12 @@ struct Connection {
     /// Found out once, when it is first needed.
     caller: Option<Caller>,
     waits: Vec<(SessionHandle, WaiterId)>,
+    /// Hooks that wait for a decision.
+    holds: Vec<(SessionHandle, RequestId)>,
     /// Attached terminals: the channel, the viewer's number, the session.
     viewing: Vec<(u32, u64, SessionHandle)>,
+    /// Streams without an end of their own: they end with the connection.
+    following: JoinSet<()>,
 }
 
 impl Connection {
@@ -161,7 +169,7 @@ impl Connection {
             }
             Request::List(list) => {
                 let caller = self.caller().await;
-                to.answer(Ok(Reply::Sessions(self.list(caller, list.all).await)));
+                to.answer(Ok(Reply::Sessions(self.list(caller, &list).await)));
                 Ok(())
             }
             Request::Wait(wait) => {
@@ -173,6 +181,9 @@ impl Connection {
             }
             Request::Attach(attach) => {
                 let handle = self.find(&attach.session).await?;
+                if !attach.read_only {
+                    self.may_type(&handle).await?;
+                }
                 let viewer = NEXT.fetch_add(1, Ordering::Relaxed);
                 handle.put(Command::Attach { viewer, attach, to })?;
                 self.viewing.push((channel, viewer, handle));
@@ -184,24 +195,74 @@ impl Connection {
                 handle.deliver(Command::Resize(*viewer, cols, rows)).await;
                 Ok(())
             }
+            Request::Events(asked) => {
+                let (services, caller) = (self.services.clone(), self.caller().await);
+                let follows = asked.follow;
+                self.stream(follows, super::events::tell(services, caller, asked, to));
+                Ok(())
+            }
             Request::Supervisor(supervisor) => {
                 let caller = self.caller().await;
                 self.control.request(supervisor, caller, to);
                 Ok(())
             }
-            Request::Hook(hook) => crate::hook::deliver(&self.services, self.pid, hook, to).await,
+            Request::Hook(_) | Request::Prompts(_) | Request::Respond(_) => {
+                self.route_prompts(request, to).await
+            }
             Request::Unknown => {
                 Err(WireError::new(ErrorKind::Usage, "the supervisor does not know this command")
                     .hint("it is older than this dsx: run 'dsx supervisor restart'"))
             }
-            other => {
-                let handle = self.find(session_of(&other)).await?;
-                if handle.is_orphan() && matches!(other, Request::Kill(_)) {
-                    to.answer(crate::session::bury(&self.services, &handle).await);
-                    return Ok(());
-                }
-                handle.put(Command::Request(other, to))
+            other => self.route_to_session(other, to).await,
+        }
+    }
+
+    /// What agents ask, and what they are answered.
+    async fn route_prompts(&mut self, request: Request, to: ReplyTo) -> Result<(), WireError> {
+        match request {
+            Request::Hook(hook) => {
+                self.holds.extend(crate::hook::deliver(&self.services, self.pid, hook, to).await?);
+                Ok(())
             }
+            Request::Prompts(prompts) => {
+                let caller = self.caller().await;
+                let handles = match prompts.session {
+                    Some(session) => vec![self.find(&session).await?],
+                    None => self.services.registry.list(caller).await,
+                };
+                tokio::spawn(super::prompts::list(handles, to));
+                Ok(())
+            }
+            Request::Respond(respond) => {
+                let caller = self.caller().await;
+                let by = caller.name().to_owned();
+                let handle = self.services.registry.answerable(respond.session.clone(), caller).await?;
+                handle.put(Command::Respond { by, respond, to })
+            }
+            other => self.route_to_session(other, to).await,
+        }
+    }
+
+    /// What one session's task answers.
+    async fn route_to_session(&mut self, request: Request, to: ReplyTo) -> Result<(), WireError> {
+        let handle = self.find(session_of(&request)).await?;
+        if matches!(request, Request::Keys(_)) && handle.summary.borrow().prompts > 0 {
+            self.may_type(&handle).await?;
+        }
+        if handle.is_orphan() && matches!(request, Request::Kill(_)) {
+            to.answer(crate::session::bury(&self.services, &handle).await);
+            return Ok(());
+        }
+        handle.put(Command::Request(request, to))
+    }
+
+    /// What has an end goes on to it, as every answer does, even if the client says that it asks no more.
+    fn stream(&mut self, follows: bool, stream: impl Future<Output = ()> + Send + 'static) {
+        while self.following.try_join_next().is_some() {}
+        if follows {
+            self.following.spawn(stream);
+        } else {
+            tokio::spawn(stream);
         }
     }
 
@@ -210,10 +271,19 @@ impl Connection {
         self.services.registry.find(typed.to_owned(), caller).await
     }
 
-    async fn list(&self, caller: Caller, all: bool) -> Sessions {
+    /// Keys answer dialogs as well: a session must not press them in its own.
+    async fn may_type(&mut self, handle: &SessionHandle) -> Result<(), WireError> {
+        if matches!(self.caller().await, Caller::Session { .. }) {
+            let caller = self.caller().await;
+            self.services.registry.answerable(handle.id.clone(), caller).await?;
+        }
+        Ok(())
+    }
+
+    async fn list(&self, caller: Caller, list: &List) -> Sessions {
         let handles = self.services.registry.list(caller).await;
         let summaries = handles.iter().map(|h| h.summary.borrow().clone());
-        let shown = summaries.filter(|s| all || s.status != "exited");
+        let shown = summaries.filter(|s| selects(s, list));
         Sessions { sessions: shown.collect(), warnings: self.control.warnings() }
     }
 
@@ -222,6 +292,9 @@ impl Connection {
         debug!(pid = self.pid, "a client left");
         for (handle, waiter) in self.waits.drain(..) {
             handle.deliver(Command::Unwait(waiter)).await;
+        }
+        for (handle, request) in self.holds.drain(..) {
+            handle.deliver(Command::Unhold(request)).await;
         }
         for (_, viewer, handle) in self.viewing.drain(..) {
             handle.deliver(Command::Left(viewer)).await;
@@ -244,6 +317,8 @@ fn session_of(request: &Request) -> &str {
         Request::Interrupt(r) => &r.session,
         Request::Logs(r) => &r.session,
         Request::Kill(r) => &r.session,
+        Request::Rename(r) => &r.session,
+        Request::Describe(r) => &r.session,
         _ => "",
     }
 }

@@ -2,6 +2,8 @@
 
 mod ancestry;
 mod connection;
+mod events;
+mod prompts;
 mod reply;
 
 use std::io;

@@ -14,6 +14,10 @@ use tracing::warn;
 /// Frames that may wait for a connection's socket. A client that does not read them loses its connection;
 /// nobody waits for it.
 pub const OUTBOX: usize = 1_024;
+/// Places that streams leave free, for answers.
+const SPARE: usize = 128;
+/// Bytes that may wait for a client before a stream waits for it.
+const BEHIND: usize = 1024 * 1024;
 /// Bytes that are given to the socket at a time.
 const BATCH: usize = 256 * 1024;
 
@@ -97,15 +101,21 @@ impl ReplyTo {
 
     /// The one answer to the request.
     pub fn answer(&self, result: Result<Reply, WireError>) {
-        match result {
+        let _ = match result {
             Ok(reply) => self.frame(Kind::Reply, &reply),
             Err(error) => self.frame(Kind::Error, &error),
-        }
+        };
     }
 
+    /// False when it was not taken: the client is gone or lags.
     pub fn event(&self, event: &Event) -> bool {
-        self.frame(Kind::Event, event);
-        !self.is_closed()
+        self.frame(Kind::Event, event)
+    }
+
+    /// Whether the client reads: what waits for it is little, and leaves places for answers to others.
+    #[must_use]
+    pub fn keeps_up(&self) -> bool {
+        self.room() > SPARE && self.waiting() <= BEHIND
     }
 
     /// Raw output; false when the client is gone or lags.
@@ -150,16 +160,17 @@ impl ReplyTo {
         }
     }
 
-    fn frame(&self, kind: Kind, message: &impl Serialize) {
+    fn frame(&self, kind: Kind, message: &impl Serialize) -> bool {
         let frame = body(message).and_then(|b| encode(kind, self.channel, &b)).or_else(|error| {
             let error = WireError::new(ErrorKind::Failed, format!("the answer cannot be sent: {error}"));
             body(&error).and_then(|b| encode(Kind::Error, self.channel, &b))
         });
-        let sent = frame.map(|frame| self.outbox.put(frame));
-        if sent != Ok(true) {
+        let sent = frame.is_ok_and(|frame| self.outbox.put(frame));
+        if !sent {
             // The client has gone, or reads nothing: it asks again when it is back.
             warn!(channel = self.channel, "an answer was not taken");
         }
+        sent
     }
 }
 

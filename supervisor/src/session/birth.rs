@@ -7,10 +7,10 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use dsx_core::adapter::{clean_env, launch};
-use dsx_core::{Caller, Cli, Durable, Fact, Input, Mode, Session, Spec};
+use dsx_core::{Caller, Cli, Durable, Fact, Input, Mode, Recovery, Session, Spec, Terms, take_over};
 use dsx_protocol::{Create, ErrorKind, Summary, WireError};
 use nix::sys::signal::Signal;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
 use super::build::{Parts, build, session_file, transcript_of};
@@ -42,14 +42,19 @@ struct Plan {
     /// What the agent's program says of itself, where that was asked.
     version: Option<String>,
     create: Create,
+    terms: Terms,
 }
 
 /// Checks a request whole, then starts the session; a failure leaves neither process nor row.
 pub async fn create(services: Services, caller: Caller, create: Create, to: ReplyTo) {
     let key = create.key.clone();
+    let create = match complete(&services, &caller, create).await {
+        Ok(create) => create,
+        Err(error) => return to.answer(Err(error)),
+    };
     let checked = {
-        let dsx = services.dsx.clone();
-        tokio::task::spawn_blocking(move || plan(create, &dsx)).await
+        let (dsx, caller) = (services.dsx.clone(), caller.clone());
+        tokio::task::spawn_blocking(move || plan(create, &caller, &dsx)).await
     };
     let planned = match checked {
         Ok(Ok(plan)) => plan,
@@ -75,6 +80,16 @@ pub async fn create(services: Services, caller: Caller, create: Create, to: Repl
     }
 }
 
+/// What is not said is what the session whose work is taken over was told.
+async fn complete(services: &Services, caller: &Caller, create: Create) -> Result<Create, WireError> {
+    let Some(from) = create.from.clone() else { return Ok(create) };
+    let handle = services.registry.find(from, caller.clone()).await?;
+    let (answer, spec) = oneshot::channel();
+    handle.put(super::Command::Spec(answer))?;
+    let gone = |_| WireError::new(ErrorKind::NoSession, format!("session {} is gone", handle.id));
+    take_over(create, &*spec.await.map_err(gone)?)
+}
+
 /// The version decides how some agents are told to ask.
 async fn with_version(mut plan: Plan) -> Plan {
     if plan.cli == Cli::Claude && plan.mode == Mode::Ask {
@@ -95,8 +110,9 @@ async fn abandon(services: &Services, id: &str) {
     services.registry.gone(id).await;
 }
 
-fn plan(create: Create, dsx: &Path) -> Result<Plan, WireError> {
+fn plan(create: Create, caller: &Caller, dsx: &Path) -> Result<Plan, WireError> {
     let usage = |what: String| WireError::new(ErrorKind::Usage, what);
+    let terms = Terms::asked(&create, caller)?;
     let path = PathBuf::from(OsString::from_vec(create.path.to_vec()));
     if !path.is_absolute() {
         return Err(usage(format!("the path '{}' is not absolute", path.display())));
@@ -111,7 +127,7 @@ fn plan(create: Create, dsx: &Path) -> Result<Plan, WireError> {
     };
     let env: Env = create.env.iter().map(|(n, v)| (n.to_vec(), v.to_vec())).collect();
     let (cli, program, args) = choose(&create, &env, &path, dsx)?;
-    Ok(Plan { cli, mode, program, args, path, env, version: None, create })
+    Ok(Plan { cli, mode, program, args, path, env, version: None, create, terms })
 }
 
 /// Which program: the one named, else the first agent on the caller's PATH, else the built-in demo.
@@ -178,8 +194,7 @@ fn spec(plan: &Plan, reserved: &Reserved, creator: &str, dir: &Path, now: u64) -
         agent_home: agent_home(plan.cli, &plan.env),
         key: plan.create.key.clone(),
         dir: dir.to_string_lossy().into_owned(),
-
-        terms: dsx_core::Terms::default(),
+        terms: plan.terms.clone(),
     }
 }
 
@@ -264,7 +279,9 @@ fn spawn_request(
     size: (u16, u16),
 ) -> SpawnRequest {
     let socket = services.socket.borrow().to_string_lossy().into_owned();
-    let env = clean_env(&plan.env, &[("DSX_SESSION", id), ("DSX_SOCKET", &socket)]);
+    let group = plan.create.group.as_deref().map(|group| ("DSX_GROUP", group));
+    let own = [("DSX_SESSION", id), ("DSX_SOCKET", &socket)];
+    let env = clean_env(&plan.env, &Vec::from_iter(own.into_iter().chain(group)));
     let name = plan
         .create
         .command
@@ -348,6 +365,9 @@ pub async fn adopt(services: Services, adopted: Adopted) -> Result<(), WireError
         let exit = exit.map(core_exit);
         let found = Found { pid, exit, started, said, read_before };
         task.recover(found).await;
+    } else {
+        // There is nothing to settle, but it may have a time to live.
+        task.input(Input::Recovered(Recovery::NotSubmitted)).await;
     }
     task.publish();
     tokio::spawn(task.run());

@@ -6,7 +6,7 @@ use dsx_core::{Cli, Exit, Input};
 use dsx_protocol::{ErrorKind, Killed, Reply, WireError};
 use nix::sys::signal::Signal;
 use tokio::time::timeout;
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::task::Task;
 use super::timers::Due;
@@ -21,17 +21,18 @@ pub(super) const FORCED: Duration = Duration::from_secs(10);
 
 /// A kill under way.
 pub(super) struct Killing {
+    /// Nobody, where its time to live was over.
     pub to: Vec<ReplyTo>,
 }
 
 impl Task {
     /// Hangs up and asks to end; forces after the grace. A second kill only waits for the first.
-    pub(super) async fn kill(&mut self, grace_ms: Option<u64>, to: ReplyTo) {
+    pub(super) async fn kill(&mut self, grace_ms: Option<u64>, to: Option<ReplyTo>) {
         if let Some(killing) = &mut self.kill {
-            killing.to.push(to);
+            killing.to.extend(to);
             return;
         }
-        self.kill = Some(Killing { to: vec![to] });
+        self.kill = Some(Killing { to: Vec::from_iter(to) });
         if self.core.durable().exit.is_some() {
             self.remove().await;
             return;
@@ -41,6 +42,12 @@ impl Task {
             let _ = self.services.keeper.signal(&self.id, signal, Scope::Group).await;
         }
         self.timers.arm(Due::Grace, grace_ms.unwrap_or(GRACE_MS));
+    }
+
+    /// Nobody has used it for as long as it may live then.
+    pub(super) async fn expire(&mut self) {
+        info!(session = %self.id, "the time to live is over");
+        self.kill(None, None).await;
     }
 
     pub(super) async fn grace_over(&mut self) {

@@ -48,7 +48,6 @@ pub(crate) async fn take_in(services: Services, child: Child) -> Result<(), Wire
         agent_home: None,
         key: None,
         dir: dir.to_string_lossy().into_owned(),
-
         terms: dsx_core::Terms::default(),
     };
     let facts =
@@ -58,7 +57,7 @@ pub(crate) async fn take_in(services: Services, child: Child) -> Result<(), Wire
     // What the store may still have of it made no sense.
     services.store.remove(&id).await.map_err(|e| failed(e.to_string()))?;
     services.store.append(&id, now, facts).await.map_err(|e| failed(e.to_string()))?;
-    let reserved = services.registry.adopt(id.clone(), "user".to_owned(), 0, None).await;
+    let reserved = services.registry.adopt(id.clone(), "user".to_owned(), 0, None, None).await;
     let reserved = reserved.ok_or_else(|| failed("the registry has ended".to_owned()))?;
     adopt(services, Adopted { durable, child: Some(child), reserved }).await
 }

@@ -25,9 +25,9 @@ mod viewers;
 
 use std::sync::Arc;
 
-use dsx_core::{Evidence, Exit, Source, WaiterId};
-use dsx_protocol::{Attach, ErrorKind, Request, Summary, Wait, WireError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use dsx_core::{Evidence, Exit, RequestId, Source, Spec, WaiterId};
+use dsx_protocol::{Attach, ErrorKind, Prompt, Request, Respond, Summary, Wait, WireError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
 use crate::serve::ReplyTo;
 
@@ -35,6 +35,7 @@ pub(crate) use birth::core_exit;
 pub use birth::{Adopted, adopt, create};
 pub use death::bury;
 pub(crate) use found::take_in;
+pub(crate) use requests::next_request;
 pub use task::Services;
 
 /// Commands that may wait for a session; one more is refused, nobody waits for a place.
@@ -52,6 +53,8 @@ pub enum Command {
     Wait(WaiterId, Wait, ReplyTo),
     Unwait(WaiterId),
     /// Answer once the agent takes input, asks something, or has ended.
+    /// What it was asked to be.
+    Spec(oneshot::Sender<Box<Spec>>),
     WhenReady(ReplyTo),
     /// Sources said these, in this order.
     Said(Vec<(Source, u64, Evidence)>),
@@ -60,8 +63,20 @@ pub enum Command {
         at: u64,
         key: String,
         payload: Vec<u8>,
+        /// It waits for a decision, under this name.
+        hold: Option<RequestId>,
         to: Option<ReplyTo>,
     },
+    /// A hook does not wait any more.
+    Unhold(RequestId),
+    /// Somebody answers a prompt, and may.
+    Respond {
+        by: String,
+        respond: Respond,
+        to: ReplyTo,
+    },
+    /// Tell which prompts are open.
+    Prompts(oneshot::Sender<Vec<Prompt>>),
     /// A hook's report was not taken over its connection: it lies in the spool.
     ReadSpool,
     Exited(Exit),

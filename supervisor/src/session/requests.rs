@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dsx_core::adapter::{key_bytes, read_hook};
-use dsx_core::{Cli, Input, RequestId, SendRequest, Source, Until, WaiterId};
+use dsx_core::{Cli, Evidence, Input, RequestId, SendRequest, Source, Until, WaiterId, check_name};
 use dsx_protocol::{
     Created, ErrorKind, Event, Keys, LastMessage, LogChunk, Logs, Messages, Reply, Request, Screen,
     ScreenReply, Settled, TurnId, Wait, WireError,
@@ -25,6 +25,11 @@ const HISTORY: u32 = 50_000;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
+/// A name for a request whose reply is owed, never given twice.
+pub(crate) fn next_request() -> RequestId {
+    RequestId(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
 impl Task {
     pub(super) async fn request(&mut self, request: Request, to: ReplyTo) {
         match request {
@@ -40,6 +45,7 @@ impl Task {
                     interrupt: send.interrupt,
                     steer: send.steer,
                     draft_ms: send.draft_ms,
+                    template: send.template,
                 };
                 let request = self.owe(to);
                 self.input(Input::Send { request, send }).await;
@@ -57,7 +63,12 @@ impl Task {
                 self.input(Input::Keys).await;
                 to.answer(self.keys(&keys).map(|()| Reply::Done));
             }
-            Request::Kill(kill) => self.kill(kill.grace_ms, to).await,
+            Request::Kill(kill) => self.kill(kill.grace_ms, Some(to)).await,
+            Request::Rename(rename) => self.rename(&rename.name, to).await,
+            Request::Describe(describe) => {
+                let request = self.owe(to);
+                self.input(Input::Describe { request, description: describe.description }).await;
+            }
             Request::Logs(logs) => self.logs(&logs, &to),
             other => {
                 let what = format!("a session cannot answer this request ({other:?})");
@@ -91,9 +102,22 @@ impl Task {
             .session(&self.id))
     }
 
+    /// The registry knows which names are free; it waits for nobody.
+    async fn rename(&mut self, typed: &str, to: ReplyTo) {
+        let name = match check_name(typed) {
+            Ok(name) => name,
+            Err(error) => return to.answer(Err(error.session(&self.id))),
+        };
+        if let Err(error) = self.services.registry.claim(&self.id, name.clone()).await {
+            return to.answer(Err(error));
+        }
+        let request = self.owe(to);
+        self.input(Input::Rename { request, name }).await;
+    }
+
     /// Notes whom the core's reply is for.
-    fn owe(&mut self, to: ReplyTo) -> RequestId {
-        let request = RequestId(NEXT.fetch_add(1, Ordering::Relaxed));
+    pub(super) fn owe(&mut self, to: ReplyTo) -> RequestId {
+        let request = next_request();
         self.requests.insert(request, to);
         request
     }
@@ -220,19 +244,30 @@ impl Task {
     }
 
     /// A hook's report. It is forgotten from the spool once what follows from it is stored.
-    pub(super) async fn hook(&mut self, at: u64, key: &str, payload: &[u8], to: Option<ReplyTo>) {
-        if !self.seen_hooks.insert(key) {
-            if let Some(to) = to {
-                to.answer(Ok(Reply::Done));
+    pub(super) async fn hook(
+        &mut self,
+        at: u64,
+        key: &str,
+        payload: &[u8],
+        hold: Option<RequestId>,
+        to: Option<ReplyTo>,
+    ) {
+        if self.seen_hooks.insert(key) {
+            for mut evidence in read_hook(self.core.spec().cli, payload) {
+                if let Evidence::Blocked(asked) = &mut evidence {
+                    asked.key = Some(key.to_owned());
+                }
+                self.input(Input::Said { source: Source::Hook, at, evidence }).await;
             }
-            return;
+            unspool(&self.dir, key);
         }
-        for evidence in read_hook(self.core.spec().cli, payload) {
-            self.input(Input::Said { source: Source::Hook, at, evidence }).await;
-        }
-        unspool(&self.dir, key);
-        if let Some(to) = to {
-            to.answer(Ok(Reply::Done));
+        match (hold, to) {
+            (Some(request), Some(to)) => {
+                self.requests.insert(request, to);
+                self.input(Input::Hold { request, key: key.to_owned() }).await;
+            }
+            (None, Some(to)) => to.answer(Ok(Reply::Done)),
+            (_, None) => {}
         }
     }
 
@@ -240,7 +275,7 @@ impl Task {
     pub(super) async fn read_spool(&mut self) {
         for (key, payload) in crate::hook::spooled(&self.dir) {
             let at = crate::hook::time_of(&key).unwrap_or_default();
-            self.hook(at, &key, &payload, None).await;
+            self.hook(at, &key, &payload, None, None).await;
         }
     }
 
@@ -248,11 +283,11 @@ impl Task {
     pub(super) fn answer_when_ready(&mut self) {
         let durable = self.core.durable();
         if self.when_ready.is_empty()
-            || !(durable.ready || !durable.prompts.is_empty() || durable.exit.is_some())
+            || !(durable.ready || self.core.asks().is_some() || durable.exit.is_some())
         {
             return;
         }
-        let created = Created { session: self.core.summary(), prompt: durable.prompts.first().cloned() };
+        let created = Created { session: self.core.summary(), prompt: self.core.asks().cloned() };
         let failed = durable.exit.filter(|_| !durable.ready).map(|exit| self.start_failure(exit));
         for to in self.when_ready.drain(..) {
             to.answer(match &failed {

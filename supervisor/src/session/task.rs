@@ -198,13 +198,25 @@ impl Task {
                 self.waiters.remove(&waiter);
                 self.input(Input::Unwait { waiter }).await;
             }
+            // Whoever asked may have gone.
+            Command::Spec(answer) => drop(answer.send(Box::new(self.core.spec().clone()))),
             Command::WhenReady(to) => self.when_ready.push(to),
             Command::Said(said) => {
                 for (source, at, evidence) in said {
                     self.input(Input::Said { source, at, evidence }).await;
                 }
             }
-            Command::Hook { at, key, payload, to } => self.hook(at, &key, &payload, to).await,
+            Command::Hook { at, key, payload, hold, to } => self.hook(at, &key, &payload, hold, to).await,
+            Command::Unhold(request) => {
+                self.requests.remove(&request);
+                self.input(Input::Unhold { request }).await;
+            }
+            Command::Respond { by, respond, to } => {
+                let request = self.owe(to);
+                self.input(Input::Respond { request, by, respond }).await;
+            }
+            // Whoever asked may have gone.
+            Command::Prompts(to) => drop(to.send(self.core.durable().prompts.clone())),
             Command::ReadSpool => self.read_spool().await,
             Command::Exited(exit) => self.program_ended(exit).await,
             Command::Input(viewer, bytes, room) => {
@@ -212,9 +224,9 @@ impl Task {
                 self.viewer_typed(viewer, bytes, room);
             }
             Command::Resize(viewer, cols, rows) => self.viewer_resized(viewer, cols, rows),
-            Command::Left(viewer) => self.viewer_left(viewer),
+            Command::Left(viewer) => self.viewer_left(viewer).await,
             Command::Room(viewer) => self.viewer_has_room(viewer),
-            Command::Attach { viewer, attach, to } => self.attach(viewer, &attach, to),
+            Command::Attach { viewer, attach, to } => self.attach(viewer, &attach, to).await,
         }
     }
 

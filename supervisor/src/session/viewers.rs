@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 
+use dsx_core::Input;
 use dsx_protocol::{Attach, ErrorKind, Reply, Settled, WireError};
 use rustix::termios::{Winsize, tcsetwinsize};
 use tokio::sync::OwnedSemaphorePermit;
@@ -71,7 +72,7 @@ impl Viewers {
 }
 
 impl Task {
-    pub(super) fn attach(&mut self, viewer: u64, attach: &Attach, to: ReplyTo) {
+    pub(super) async fn attach(&mut self, viewer: u64, attach: &Attach, to: ReplyTo) {
         if self.core.durable().exit.is_some() {
             let what = format!("session {} has ended", self.id);
             to.answer(Err(WireError::new(ErrorKind::Exited, what)
@@ -86,6 +87,7 @@ impl Task {
         let new = Viewer { to, read_only: attach.read_only, waits: Waits::Nothing, size: None };
         self.viewers.attached.insert(viewer, new);
         self.viewer_resized(viewer, attach.cols, attach.rows);
+        self.input(Input::Viewers(self.viewers.count())).await;
         self.publish();
     }
 
@@ -106,9 +108,10 @@ impl Task {
         }
     }
 
-    pub(super) fn viewer_left(&mut self, viewer: u64) {
+    pub(super) async fn viewer_left(&mut self, viewer: u64) {
         self.viewers.attached.remove(&viewer);
         self.follow_size();
+        self.input(Input::Viewers(self.viewers.count())).await;
         self.publish();
     }
 

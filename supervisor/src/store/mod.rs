@@ -3,11 +3,13 @@
 //! WAL with `synchronous=NORMAL`: what was committed survives `kill -9` of any process, not a power cut.
 //! Requests that queue up while one commits are committed together.
 
+mod events;
 mod look;
 mod open;
 mod schema;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 
 use dsx_core::{Fact, Outcome};
@@ -15,6 +17,9 @@ use dsx_protocol::{Message, TurnId};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::clock::now_ms;
+
+pub use events::{Kept, Page, Recorded};
 pub use look::{Looked, look};
 pub use open::{OpenError, Opened};
 
@@ -58,7 +63,9 @@ pub type History = Vec<(u64, Fact)>;
 enum Job {
     Append { session: String, at: u64, facts: Vec<Fact>, answer: Answer<()> },
     Messages { session: String, which: Which, answer: Answer<Vec<Message>> },
-    Remove { session: String, answer: Answer<()> },
+    Remove { session: String, at: u64, answer: Answer<()> },
+    Kept { names: Vec<String>, answer: Answer<Kept> },
+    Page { after: u64, session: Option<String>, answer: Answer<Page> },
     Load { answer: Answer<Vec<(String, History)>> },
 }
 
@@ -76,6 +83,7 @@ pub enum Which {
 #[derive(Debug, Clone)]
 pub struct Store {
     jobs: mpsc::Sender<Job>,
+    pushed: events::Push,
 }
 
 impl Store {
@@ -84,11 +92,15 @@ impl Store {
     pub fn open(path: &Path, now_ms: u64) -> Result<(Self, Opened), OpenError> {
         let (connection, opened) = open::open(path, now_ms)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
+        let pushed = events::push();
         thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || run(connection, queue))
+            .spawn({
+                let pushed = pushed.clone();
+                move || run(connection, queue, &pushed)
+            })
             .map_err(OpenError::Thread)?;
-        Ok((Self { jobs }, opened))
+        Ok((Self { jobs, pushed }, opened))
     }
 
     /// Returns when the facts are committed, in this order.
@@ -103,10 +115,10 @@ impl Store {
         self.ask(|answer| Job::Messages { session, which, answer }).await
     }
 
-    /// Forgets a session and all its facts.
+    /// Forgets a session and all its facts; what is told of it as events stays.
     pub async fn remove(&self, session: &str) -> Result<(), StoreError> {
-        let session = session.to_owned();
-        self.ask(|answer| Job::Remove { session, answer }).await
+        let (session, at) = (session.to_owned(), now_ms());
+        self.ask(|answer| Job::Remove { session, at, answer }).await
     }
 
     /// Every session with its facts in order.
@@ -123,46 +135,65 @@ impl Store {
 }
 
 /// The writer: takes what has queued up, commits it as one transaction, then answers.
-fn run(mut connection: Connection, mut queue: mpsc::Receiver<Job>) {
+fn run(mut connection: Connection, mut queue: mpsc::Receiver<Job>, pushed: &events::Push) {
     while let Some(first) = queue.blocking_recv() {
         let mut batch = vec![first];
         while batch.len() < BATCH {
             let Ok(job) = queue.try_recv() else { break };
             batch.push(job);
         }
-        commit(&mut connection, batch);
+        commit(&mut connection, batch, pushed);
     }
 }
 
-fn commit(connection: &mut Connection, batch: Vec<Job>) {
+fn commit(connection: &mut Connection, batch: Vec<Job>, pushed: &events::Push) {
     let mut answers: Vec<Told> = Vec::new();
+    let mut recorded = Vec::new();
     let outcome = (|| -> Result<(), StoreError> {
         let transaction = connection.transaction()?;
         for job in batch {
-            answers.push(perform(&transaction, job));
+            answers.push(perform(&transaction, job, &mut recorded));
         }
         Ok(transaction.commit()?)
     })();
+    if outcome.is_ok() {
+        for event in recorded {
+            // Nobody may be following.
+            let _ = pushed.send(event);
+        }
+    }
     for answer in answers {
         answer(outcome.clone());
     }
 }
 
 /// Does one job inside the transaction; what it returns is called with the commit's outcome.
-fn perform(connection: &Connection, job: Job) -> Told {
+fn perform(connection: &Connection, job: Job, recorded: &mut Vec<Arc<Recorded>>) -> Told {
     fn after<T: 'static>(answer: Answer<T>, result: Result<T, StoreError>) -> Told {
         // Nobody may be waiting for the answer any more; that is no error.
         Box::new(move |committed| drop(answer.send(committed.and(result))))
     }
     match job {
-        Job::Append { session, at, facts, answer } => after(answer, append(connection, &session, at, &facts)),
+        Job::Append { session, at, facts, answer } => {
+            after(answer, append(connection, &session, at, &facts, recorded))
+        }
         Job::Messages { session, which, answer } => after(answer, messages(connection, &session, which)),
-        Job::Remove { session, answer } => after(answer, remove(connection, &session)),
+        Job::Remove { session, at, answer } => after(answer, remove(connection, &session, at, recorded)),
+        Job::Kept { names, answer } => after(answer, events::kept(connection, &names)),
+        Job::Page { after: cursor, session, answer } => {
+            after(answer, events::page(connection, cursor, session.as_deref()))
+        }
         Job::Load { answer } => after(answer, load(connection)),
     }
 }
 
-fn append(connection: &Connection, session: &str, at: u64, facts: &[Fact]) -> Result<(), StoreError> {
+fn append(
+    connection: &Connection,
+    session: &str,
+    at: u64,
+    facts: &[Fact],
+    recorded: &mut Vec<Arc<Recorded>>,
+) -> Result<(), StoreError> {
     let mut insert =
         connection.prepare_cached("INSERT INTO facts (session, turn, at, body) VALUES (?1, ?2, ?3, ?4)")?;
     for fact in facts {
@@ -172,6 +203,7 @@ fn append(connection: &Connection, session: &str, at: u64, facts: &[Fact]) -> Re
         };
         insert.execute(params![session, turn, at as i64, serde_json::to_string(fact)?])?;
         project(connection, session, at, fact)?;
+        events::record(connection, session, at, fact, recorded)?;
     }
     Ok(())
 }
@@ -199,8 +231,10 @@ fn project(connection: &Connection, session: &str, at: u64, fact: &Fact) -> Resu
     match fact {
         Fact::Queued { turn, text, .. } => {
             connection
-                .prepare_cached("INSERT OR REPLACE INTO turns (session, turn, request) VALUES (?1, ?2, ?3)")?
-                .execute(params![session, turn.0 as i64, text])?;
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO turns (session, turn, request, asked_at) VALUES (?1, ?2, ?3, ?4)",
+                )?
+                .execute(params![session, turn.0 as i64, text, at as i64])?;
         }
         Fact::Absorbed { turn, .. } => {
             connection
@@ -265,7 +299,13 @@ fn messages(connection: &Connection, session: &str, which: Which) -> Result<Vec<
     Ok(found)
 }
 
-fn remove(connection: &Connection, session: &str) -> Result<(), StoreError> {
+fn remove(
+    connection: &Connection,
+    session: &str,
+    at: u64,
+    recorded: &mut Vec<Arc<Recorded>>,
+) -> Result<(), StoreError> {
+    events::record_removal(connection, session, at, recorded)?;
     connection.execute("DELETE FROM facts WHERE session = ?1", [session])?;
     connection.execute("DELETE FROM turns WHERE session = ?1", [session])?;
     Ok(())

@@ -137,3 +137,95 @@ async fn what_a_program_reports_over_and_over_is_not_kept_for_ever() {
     assert!(history.len() < 40, "{}", history.len());
     assert_eq!(history.last().map(|(at, _)| *at), Some(201));
 }
+
+fn told(page: &Page) -> Vec<(u64, &str, &str)> {
+    page.events.iter().map(|r| (r.event.cursor, r.event.session.as_str(), r.event.what.as_str())).collect()
+}
+
+#[tokio::test]
+async fn events_are_written_with_their_facts_and_outlive_their_session() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE);
+    let (store, _) = Store::open(&path, 0).unwrap();
+    let mut pushed = store.subscribe();
+    store.append("a", 1, vec![Fact::Created(Box::new(spec("a"))), Fact::Ready]).await.unwrap();
+    let child = Spec { creator: "a".to_owned(), ..spec("b") };
+    store.append("b", 2, vec![Fact::Created(Box::new(child))]).await.unwrap();
+    store.append("a", 3, turn(1)).await.unwrap();
+    store.append("a", 4, vec![Fact::Reported { said: Reported::Working }]).await.unwrap();
+    store.remove("a").await.unwrap();
+    store.remove("a").await.unwrap();
+    let expected = [
+        (1, "a", "created"),
+        (2, "a", "ready"),
+        (3, "b", "created"),
+        (4, "a", "queued"),
+        (5, "a", "ended"),
+        (6, "a", "removed"),
+    ];
+    let page = store.events(0, None).await.unwrap();
+    assert_eq!((told(&page), page.more), (expected.to_vec(), false));
+    assert_eq!(page.events[2].line, ["a", "user"]);
+    assert_eq!(page.events[3].event.at, 3);
+    // What is pushed is the same, once each.
+    for stored in &page.events {
+        assert_eq!(*pushed.recv().await.unwrap(), *stored);
+    }
+    drop(store);
+    let (store, _) = Store::open(&path, 0).unwrap();
+    assert_eq!(
+        told(&store.events(2, Some("a".to_owned())).await.unwrap()),
+        [expected[3], expected[4], expected[5]]
+    );
+    // A namesake begins behind what was told of the first.
+    store.append("a", 9, vec![Fact::Created(Box::new(spec("a")))]).await.unwrap();
+    let kept = store.kept(vec!["a".to_owned()]).await.unwrap();
+    assert_eq!(kept, Kept { oldest: 1, newest: 7, floor: 6 });
+    assert_eq!(store.kept(Vec::new()).await.unwrap().floor, 0);
+}
+
+#[tokio::test]
+async fn a_prompt_is_told_once_and_its_answer_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(&dir.path().join(FILE), 0).unwrap();
+    let prompt = |text: &str| {
+        let prompt =
+            dsx_protocol::Prompt { id: "p1".to_owned(), text: text.to_owned(), ..Default::default() };
+        Fact::PromptOpened(Box::new(prompt))
+    };
+    let closed =
+        || Fact::PromptClosed { prompt: "p1".to_owned(), by: "keys".to_owned(), answer: None, as_of: 0 };
+    for (at, text) in [(1, "one"), (2, "two")] {
+        // Two sessions of one name, each with its first prompt.
+        let facts = vec![Fact::Created(Box::new(spec("a"))), prompt(text), prompt("more"), closed()];
+        store.append("a", at, facts).await.unwrap();
+        store.remove("a").await.unwrap();
+    }
+    let page = store.events(0, None).await.unwrap();
+    let whats: Vec<&str> = page.events.iter().map(|r| r.event.what.as_str()).collect();
+    assert_eq!(whats, ["created", "prompt", "changed", "answered", "removed"].repeat(2));
+    let answered = &page.events[8].event;
+    assert_eq!(
+        (answered.by.as_deref(), answered.prompt.as_ref().unwrap().text.as_str()),
+        (Some("keys"), "more")
+    );
+}
+
+#[tokio::test]
+async fn old_events_go_and_cursors_are_never_given_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(FILE);
+    let (store, _) = Store::open(&path, 0).unwrap();
+    for _ in 0..3 {
+        store.append("a", 1, vec![Fact::Ready; 5_000]).await.unwrap();
+    }
+    assert_eq!(store.kept(Vec::new()).await.unwrap(), Kept { oldest: 5_001, newest: 15_000, floor: 0 });
+    let page = store.events(0, None).await.unwrap();
+    assert_eq!((page.events[0].event.cursor, page.more), (5_001, true));
+    drop(store);
+    Connection::open(&path).unwrap().execute("DELETE FROM events", []).unwrap();
+    let (store, _) = Store::open(&path, 0).unwrap();
+    assert_eq!(store.kept(Vec::new()).await.unwrap(), Kept { oldest: 15_001, newest: 15_000, floor: 0 });
+    store.append("a", 1, vec![Fact::Ready]).await.unwrap();
+    assert_eq!(store.events(0, None).await.unwrap().events[0].event.cursor, 15_001);
+}

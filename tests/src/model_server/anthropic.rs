@@ -72,6 +72,7 @@ fn read_request(http: &HttpRequest, body: &Value) -> (Kind, Vec<String>, Option<
         return (Kind::ToolResult, last.texts, Some(answer));
     }
     let answer = answer_to(last.texts.last().map_or("", String::as_str));
+    let answer = answer.with_plan_in(plan_file(body).as_deref());
     (Kind::Turn, last.texts, Some(answer))
 }
 
@@ -119,6 +120,15 @@ impl Last {
             self.texts.push(text[at..].to_owned());
         }
     }
+}
+
+/// The file in which the agent, in plan mode, wants its plan: the last one that it named.
+fn plan_file(body: &Value) -> Option<String> {
+    let messages = body["messages"].to_string();
+    let end = messages.rfind(".md using the Write tool").map(|at| at + ".md".len());
+    let named = &messages[..end?];
+    let start = named.rfind(char::is_whitespace)? + 1;
+    named[start..].contains("/plans/").then(|| named[start..].to_owned())
 }
 
 fn result_text(content: &Value) -> String {
@@ -284,6 +294,14 @@ mod tests {
             { "role": "system", "content": "say injected" },
         ]});
         assert_eq!(last_of_the_user(&body).texts, ["say new"]);
+    }
+
+    #[test]
+    fn the_plan_file_is_the_one_that_the_agent_names() {
+        let text = "## Plan File Info:\nCreate your plan at /h/.claude/plans/a-b.md using the Write tool.";
+        let body = json!({ "messages": [{ "role": "user", "content": text }] });
+        assert_eq!(plan_file(&body).as_deref(), Some("/h/.claude/plans/a-b.md"));
+        assert_eq!(plan_file(&json!({ "messages": [{ "role": "user", "content": "plan x" }] })), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::claude_prompt;
 use crate::evidence::{Asked, Evidence, Rest};
 use crate::spec::{Cli, Mode, Spec};
 
@@ -66,14 +67,25 @@ pub fn version_number(text: &str) -> Option<(u32, u32, u32)> {
     }
 }
 
+/// Seconds that a question may stay open with its hook waiting for the answer; after them only its dialog is left.
+const HELD_S: u32 = 7 * 24 * 3600;
+
 fn settings(spec: &Spec, dsx: &str) -> Value {
     let command = format!("{} hook --dir {}", quoted(dsx), quoted(&spec.dir));
-    let hook = json!([{ "hooks": [{ "type": "command", "command": command, "timeout": 10 }] }]);
-    json!({
-        "hooks": {
-            "SessionStart": hook, "UserPromptSubmit": hook, "PermissionRequest": hook,
+    let within =
+        |seconds: u32| json!([{ "hooks": [{ "type": "command", "command": command, "timeout": seconds }] }]);
+    let hook = within(10);
+    let mut hooks = json!({
+            "SessionStart": hook, "UserPromptSubmit": hook, "PermissionRequest": within(HELD_S),
             "Stop": hook, "StopFailure": hook, "SessionEnd": hook,
-        },
+    });
+    if spec.mode == Mode::Ask {
+        // What was asked about several tools at once, and answered in the terminal, shows only by their running.
+        hooks["PostToolUse"] = hook.clone();
+        hooks["PostToolUseFailure"] = hook;
+    }
+    json!({
+        "hooks": hooks,
         // A user's own setting must not silence these.
         "disableAllHooks": false,
         "skipDangerousModePermissionPrompt": true,
@@ -100,6 +112,7 @@ struct Payload {
     background_tasks: Vec<Task>,
     error: Option<Value>,
     tool_name: Option<String>,
+    agent_id: Option<String>,
     tool_input: Value,
 }
 
@@ -147,7 +160,16 @@ pub(super) fn read_hook(payload: &[u8]) -> Vec<Evidence> {
             };
             said.push(Evidence::Failed { error, text: None, prompt: p.prompt_id });
         }
-        "PermissionRequest" => said.push(Evidence::Blocked(asked(p.tool_name, &p.tool_input))),
+        "PermissionRequest" => {
+            let asked = claude_prompt::asked(p.tool_name, &p.tool_input);
+            said.push(Evidence::Blocked(Asked { agent: p.agent_id.is_some(), ..asked }));
+        }
+        "PostToolUse" | "PostToolUseFailure" => {
+            let asked = claude_prompt::asked(p.tool_name, &p.tool_input);
+            // Of a question or a plan only its tool is the same afterwards.
+            let command = asked.command.filter(|_| asked.kind == "permission");
+            said.extend(asked.tool.map(|tool| Evidence::ToolDone { tool, command }));
+        }
         _ => {}
     }
     said
@@ -155,29 +177,6 @@ pub(super) fn read_hook(payload: &[u8]) -> Vec<Evidence> {
 
 fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn asked(tool: Option<String>, input: &Value) -> Asked {
-    let name = tool.clone().unwrap_or_else(|| "a tool".to_owned());
-    let kind = match name.as_str() {
-        "AskUserQuestion" => "question",
-        "ExitPlanMode" => "plan",
-        _ => "permission",
-    };
-    let command = input.get("command").or_else(|| input.get("plan")).map(plain);
-    let text = match kind {
-        "question" => questions(input),
-        "plan" => "approve the plan?".to_owned(),
-        _ => format!("allow {name}?"),
-    };
-    let command = command.or_else(|| (kind == "permission").then(|| input.to_string()));
-    Asked { kind: kind.to_owned(), tool, text, command, options: Vec::new() }
-}
-
-fn questions(input: &Value) -> String {
-    let list = input.get("questions").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    let texts: Vec<&str> = list.iter().filter_map(|q| q.get("question")?.as_str()).collect();
-    texts.join(" ")
 }
 
 #[derive(Debug, Deserialize)]

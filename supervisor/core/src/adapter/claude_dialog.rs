@@ -10,27 +10,62 @@ const KEY_GAP_MS: u64 = 15;
 /// Keys beyond the lines that are shown: a tall box shows only its end.
 const SPARE_KEYS: usize = 2;
 
-/// A dialog with a highlighted option, one of which begins with Yes or No.
+/// A dialog with a highlighted option, one of which begins with Yes or No, or whose options are numbered.
 pub(super) fn read_dialog(screen: &ScreenText) -> Option<Dialog> {
     let pointed = screen.lines.iter().rposition(|l| l.trim_start().starts_with(POINTER))?;
+    let (first, options, selected) = match number(&screen.lines[pointed]) {
+        Some(_) => numbered(&screen.lines, pointed)?,
+        None => unnumbered(&screen.lines, pointed)?,
+    };
+    let above = screen.lines[..first].join("\n");
+    let text = question(&screen.lines[..first]);
+    Some(Dialog { kind: kind(&above).to_owned(), text, options, selected })
+}
+
+/// The number of a numbered option's row.
+fn number(line: &str) -> Option<u32> {
+    let line = line.trim_start().trim_start_matches(POINTER).trim_start();
+    let (digits, _) = line.split_once(". ")?;
+    digits.parse().ok()
+}
+
+/// Options `1.` to the last, each with the rows it is wrapped into or that describe it, which are indented deeper.
+fn numbered(lines: &[String], pointed: usize) -> Option<(usize, Vec<String>, usize)> {
+    let first = (0..=pointed).rev().find(|i| number(&lines[*i]) == Some(1))?;
+    let mut options: Vec<String> = Vec::new();
+    let mut selected = None;
+    for (i, line) in lines.iter().enumerate().skip(first) {
+        let deeper = line.starts_with("    ") && !line.trim().is_empty();
+        match number(line) {
+            Some(n) if n as usize == options.len() + 1 => {
+                selected = if i == pointed { Some(options.len()) } else { selected };
+                options.push(label(line));
+            }
+            None if deeper => {
+                let option = options.last_mut()?;
+                option.push(' ');
+                option.push_str(line.trim());
+            }
+            // Rules and blank rows set groups of options apart.
+            None if line.trim().is_empty() || line.trim().chars().all(|c| c == '─') => {}
+            _ => break,
+        }
+    }
+    let selected = selected?;
+    (options.len() > 1).then_some((first, options, selected))
+}
+
+/// Rows around the pointer, as far as no blank one or a rule parts them.
+fn unnumbered(lines: &[String], pointed: usize) -> Option<(usize, Vec<String>, usize)> {
     let is_option = |line: &str| {
         let line = line.trim();
         !line.is_empty() && !line.starts_with(['─', '╌', '│', '╭', '╰'])
     };
-    let first = (0..pointed).rev().take_while(|i| is_option(&screen.lines[*i])).last().unwrap_or(pointed);
-    let last = (pointed..screen.lines.len()).take_while(|i| is_option(&screen.lines[*i])).last()?;
-    let options: Vec<String> = (first..=last).map(|i| label(&screen.lines[i])).collect();
+    let first = (0..pointed).rev().take_while(|i| is_option(&lines[*i])).last().unwrap_or(pointed);
+    let last = (pointed..lines.len()).take_while(|i| is_option(&lines[*i])).last()?;
+    let options: Vec<String> = (first..=last).map(|i| label(&lines[i])).collect();
     let answers = |o: &String| o.starts_with("Yes") || o.starts_with("No");
-    if options.len() < 2 || !options.iter().any(answers) {
-        return None;
-    }
-    let above = screen.lines[..first].join("\n");
-    Some(Dialog {
-        kind: kind(&above).to_owned(),
-        text: question(&screen.lines[..first]),
-        options,
-        selected: pointed - first,
-    })
+    (options.len() > 1 && options.iter().any(answers)).then_some((first, options, pointed - first))
 }
 
 fn kind(above: &str) -> &'static str {
@@ -131,6 +166,24 @@ mod tests {
         let shown = screen("Detected a custom API key\n\n   1. Yes\n ❯ 2. No (recommended)\n");
         let dialog = read_dialog(&shown).unwrap();
         assert_eq!((dialog.options[0].as_str(), dialog.selected, dialog.kind.as_str()), ("Yes", 1, "login"));
+    }
+
+    #[test]
+    fn wrapped_labels_and_descriptions_belong_to_their_option() {
+        let shown = screen(
+            " Create file\n w.txt\n Do you want to create w.txt?\n   1. Yes\n ❯ 2. Yes, and switch to accept edits for\n      this session (shift+tab)\n   3. No\n\n Esc to cancel",
+        );
+        let dialog = read_dialog(&shown).unwrap();
+        let accept = "Yes, and switch to accept edits for this session (shift+tab)";
+        assert_eq!(dialog.options, ["Yes", accept, "No"]);
+        assert_eq!((dialog.selected, dialog.text.as_str()), (1, "Do you want to create w.txt?"));
+        let shown = screen(
+            "Which colour?\n\n❯ 1. Red\n     warm\n  2. Blue\n  3. Type something.\n──────────\n  4. Chat about this\n\nEnter to select",
+        );
+        let dialog = read_dialog(&shown).unwrap();
+        assert_eq!(dialog.options, ["Red warm", "Blue", "Type something.", "Chat about this"]);
+        // An answer that lists things is no dialog.
+        assert_eq!(read_dialog(&screen("● 1. one\n  2. two\n──────────────\n❯ \n──────────────")), None);
     }
 
     #[test]

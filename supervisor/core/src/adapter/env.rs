@@ -20,6 +20,8 @@ const AGENT: &[&str] = &[
     "CODEX_SANDBOX",
     "CODEX_SANDBOX_NETWORK_DISABLED",
     "CODEX_THREAD_ID",
+    // Of the session this one is created in, which may be in another group.
+    "DSX_GROUP",
 ];
 
 /// Variables that describe the terminal of the caller, which is not the session's.

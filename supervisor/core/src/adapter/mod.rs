@@ -1,8 +1,11 @@
 //! How each agent is started, typed at and read. Pure: an adapter turns bytes into [`Evidence`] and messages
 //! into [`Script`]s; it never decides a state.
 
+mod answer;
 mod claude;
+mod claude_answer;
 mod claude_dialog;
+mod claude_prompt;
 mod claude_transcript;
 mod demo;
 mod env;
@@ -12,6 +15,7 @@ mod osc7501;
 
 use dsx_protocol::{TurnId, WireError};
 
+pub(crate) use answer::{Answered, Way, resolve, way};
 pub use claude::{Launch, launch, version_number};
 pub use env::clean_env;
 pub use keys::{UnknownKey, key_bytes};
