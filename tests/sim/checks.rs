@@ -200,6 +200,10 @@ impl World {
         let job = self.message_of(turn).and_then(|m| self.agent.messages[m].job);
         let Some(job) = job else { return Err(format!("{turn} is {outcome:?} before the agent began it")) };
         let truth = &self.agent.jobs[job];
+        if self.message_of(turn).is_some_and(|m| !truth.messages.contains(&m)) {
+            // It met work that is no turn of dsx's and went into it: it ends when the agent rests.
+            return Ok(());
+        }
         // Its stop has been told and its hooks still run. Without the session file a rest that comes late
         // from what was before cannot be told from its own.
         let told = truth.stopping && outcome == Outcome::Ended && !self.plan.file;

@@ -64,7 +64,7 @@ impl Plan {
         let hooks = claude && rng.chance(950);
         let quiet = rng.chance(300);
         // Of its own, so that worlds without these stay what they were.
-        let mut other = Rng::new(rng.clone().next() ^ 0x7374_6565_72);
+        let mut other = Rng::new(rng.clone().next() ^ 0x0073_7465_6572);
         let rarely = |rng: &mut Rng, most: u64| if quiet { 0 } else { rng.below(most) };
         Self {
             cli,
