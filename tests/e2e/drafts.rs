@@ -114,7 +114,8 @@ fn keys_that_leave_no_draft_are_not_waited_for() {
     with_each_claude("keys_that_leave_no_draft_are_not_waited_for", |dsx, _| {
         let id = create(dsx, &[]);
         assert_eq!(answer(dsx, &id, "say before"), "before");
-        dsx.run(["keys", &id, "Left", "Right", "Home"]).expect_code(0);
+        draft(dsx, &id, "xyz");
+        dsx.run(["keys", &id, "BSpace", "BSpace", "BSpace", "Home"]).expect_code(0);
         let sent = dsx.run(["ask", &id, "say the message"]).expect_code(0);
         assert_eq!((sent.stdout.as_str(), sent.stderr.contains(NOTE)), ("the message\n", false));
     });

@@ -125,7 +125,9 @@ fn an_interrupting_message_ends_a_turn_that_asks() {
         assert_eq!((&sent["delivery"], &sent["interrupted"]), (&"submitted".into(), &"t1".into()));
         dsx.run(["wait", &id, "--timeout", "50"]).expect_code(0);
         // It comes behind the tool's refusal.
-        let given = |r: &dsx_tests::model_server::Request| r.body.to_string().contains("say instead");
+        let given = |r: &dsx_tests::model_server::Request| {
+            matches!(r.kind, Kind::Turn | Kind::ToolResult) && r.body.to_string().contains("say instead")
+        };
         assert_eq!(server.log().requests.iter().filter(|r| given(r)).count(), 1);
         assert!(!dsx.home().project().join("made.txt").exists());
     });
