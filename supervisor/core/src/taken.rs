@@ -43,12 +43,12 @@ fn is_named(turn: &Turn, prompt: &String, text: &str) -> bool {
 }
 
 /// Whether the agent's own id is one of the turn's, or of the work it was put behind.
-fn knows(turn: &Turn, prompt: &String) -> bool {
+pub(crate) fn knows(turn: &Turn, prompt: &String) -> bool {
     turn.prompts.contains(prompt) || turn.behind.as_ref() == Some(prompt)
 }
 
 /// Whether sub-agents hold the turn open.
-fn is_held(turn: &Turn) -> bool {
+pub(crate) fn is_held(turn: &Turn) -> bool {
     matches!(turn.told, Some(Told::Stopped { agents: 1.., .. }))
 }
 
@@ -74,6 +74,9 @@ enum Place {
 
 impl Session {
     pub(crate) fn submitted(&mut self, now: Now, taken: Taken, out: &mut Vec<Effect>) {
+        if self.steered_is_taken(now, &taken, out) {
+            return;
+        }
         match self.durable.running().map(|t| (t.id, t.state)) {
             Some((turn, TurnState::Delivering)) => self.taken_while_delivering(now, turn, taken, out),
             Some((turn, _)) => self.taken_while_running(now, turn, taken, out),
@@ -210,7 +213,11 @@ impl Session {
             Place::Names => self.fact(now, Fact::Known { turn: id, prompt, goes_on: false, as_of: 0 }, out),
             Place::After(told) => {
                 self.end_as_told(now, id, told, out);
-                self.next_turn(now, taken, out);
+                match self.durable.running().map(|t| t.id) {
+                    // What was to join it is taken together with this, or after it.
+                    Some(steered) => self.taken_while_delivering(now, steered, taken, out),
+                    None => self.next_turn(now, taken, out),
+                }
             }
             Place::Another => self.fact(now, Fact::Ahead { turn: id, prompt }, out),
         }
@@ -303,7 +310,7 @@ impl Session {
         }
     }
 
-    fn end_as_told(&mut self, now: Now, turn: TurnId, told: Told, out: &mut Vec<Effect>) {
+    pub(crate) fn end_as_told(&mut self, now: Now, turn: TurnId, told: Told, out: &mut Vec<Effect>) {
         let (outcome, text, error) = match told {
             Told::Stopped { text, .. } => (Outcome::Ended, text, None),
             Told::Failed { error, text } => (Outcome::Failed, text, Some(error)),
@@ -333,9 +340,10 @@ impl Session {
         let turn = TurnId(self.durable.next_turn);
         let origin = if taken.origin_agent { Origin::Agent } else { Origin::Typed };
         let (prompt, behind) = if waits { (None, taken.prompt) } else { (taken.prompt, None) };
-        let (key, typed, command) = (None, None, false);
+        let (key, typed, command, steer, stops) = (None, None, false, None, None);
         let (text, as_of) = (taken.text, taken.at);
-        let queued = Fact::Queued { turn, text, key, origin, typed, command, prompt, behind, as_of };
+        let queued =
+            Fact::Queued { turn, text, key, origin, typed, command, prompt, behind, as_of, steer, stops };
         self.fact(now, queued, out);
         self.live.typed_ahead.clear();
         // It may be over by the time it is heard of.

@@ -65,6 +65,12 @@ impl Session {
     }
 
     fn until_ended(&self, waiter: &Waiter, turn: Option<&Turn>) -> Option<Settled> {
+        let absorbed = turn.filter(|t| t.state == TurnState::Over(Outcome::Absorbed)).and_then(|t| t.joins);
+        if absorbed.is_some() {
+            // It has no end of its own, but that of the turn that it joined.
+            let joined = Waiter { turn: absorbed, ..*waiter };
+            return self.until_ended(&joined, absorbed.and_then(|t| self.durable.turn(t)));
+        }
         let over = turn.filter(|t| t.is_over());
         if let Some(Turn { state: TurnState::Over(outcome), error, .. }) = over {
             // An outcome is stored and said again as often as it is asked for.

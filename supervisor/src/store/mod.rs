@@ -218,6 +218,10 @@ fn append(
 const fn turn_of(fact: &Fact) -> Option<TurnId> {
     match fact {
         Fact::Queued { turn, .. }
+        | Fact::Waits { turn, .. }
+        | Fact::Steering { turn, .. }
+        | Fact::Enqueued { turn }
+        | Fact::Absorbed { turn, .. }
         | Fact::Delivering { turn, .. }
         | Fact::Withdrawn { turn }
         | Fact::Confirmed { turn, .. }
@@ -238,6 +242,13 @@ fn project(connection: &Connection, session: &str, at: u64, fact: &Fact) -> Resu
                     "INSERT OR REPLACE INTO turns (session, turn, request, asked_at) VALUES (?1, ?2, ?3, ?4)",
                 )?
                 .execute(params![session, turn.0 as i64, text, at as i64])?;
+        }
+        Fact::Absorbed { turn, .. } => {
+            connection
+                .prepare_cached(
+                    "UPDATE turns SET outcome = ?3, ended_at = ?4 WHERE session = ?1 AND turn = ?2",
+                )?
+                .execute(params![session, turn.0 as i64, Outcome::Absorbed.name(), at as i64])?;
         }
         Fact::Ended { turn, outcome, text, .. } => {
             connection
