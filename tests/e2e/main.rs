@@ -35,3 +35,4 @@ mod traps_sending;
 mod ttl;
 mod viewers;
 mod wait;
+mod waiting;

@@ -218,8 +218,10 @@ pub(crate) struct SendArgs {
 #[derive(Debug, Args, Clone)]
 pub(crate) struct WaitArgs {
     /// The sessions: ids, prefixes, @self or @last
-    #[arg(required = true)]
+    #[arg(required_unless_present_any = ["group", "labels"])]
     pub ids: Vec<String>,
+    #[command(flatten)]
+    pub select: SelectArgs,
     /// Return when one of them has settled
     #[arg(long, conflicts_with = "all")]
     pub any: bool,
