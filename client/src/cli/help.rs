@@ -29,7 +29,7 @@ dsx send --group review \"Which of your findings matters most?\"",
     (
         "wait",
         "dsx wait @last --timeout 600
-dsx wait @last --until idle",
+dsx wait --group review --any",
     ),
     ("ask", "dsx ask @last \"What did you change?\""),
     (
