@@ -236,6 +236,13 @@ impl Durable {
         self.turns.back()
     }
 
+    /// The turn that ends after all others there are: the last in the queue, though somebody may have typed
+    /// another one ahead of it since.
+    #[must_use]
+    pub fn last_to_end(&self) -> Option<&Turn> {
+        self.turns.iter().rev().find(|t| t.state == TurnState::Queued).or(self.newest())
+    }
+
     pub fn apply(&mut self, at: u64, fact: &Fact) {
         self.last_at = self.last_at.max(at);
         match fact {

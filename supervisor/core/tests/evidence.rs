@@ -255,3 +255,19 @@ fn the_demo_agents_options_are_known_whatever_comes_first() {
     d.said(Source::Transcript, written("What now?"));
     assert_eq!(open(&d), vec![("What now?".to_owned(), vec!["Red".to_owned()])]);
 }
+
+#[test]
+fn the_newest_turn_to_wait_for_is_the_one_that_ends_last() {
+    let mut d = Driver::ready(Cli::Claude);
+    d.run("one");
+    d.said(Source::Hook, taken("typed ahead", "a9"));
+    let queued = d.send("two");
+    d.said(Source::Hook, stopped("answer", "p1", 0, 0));
+    d.rests();
+    d.feed(Input::Wait { waiter: dsx_core::WaiterId(7), turn: None, until: dsx_core::Until::Ended });
+    let bound = d.out.iter().find_map(|e| match e {
+        Effect::Bound { turn, .. } => Some(*turn),
+        _ => None,
+    });
+    assert_eq!(bound, Some(Some(queued)));
+}

@@ -277,7 +277,7 @@ fn messages(connection: &Connection, session: &str, which: Which) -> Result<Vec<
         })
     };
     const COLUMNS: &str = "SELECT turn, request, outcome, text, ended_at FROM turns WHERE session = ?1";
-    let (only, count) = match which {
+    let (only, order, count) = match which {
         Which::One(turn) => {
             let found = connection
                 .prepare_cached(&format!("{COLUMNS} AND turn = ?2"))?
@@ -285,11 +285,13 @@ fn messages(connection: &Connection, session: &str, which: Which) -> Result<Vec<
                 .optional()?;
             return Ok(found.into_iter().collect());
         }
-        Which::Ended(count) => (format!("AND outcome = '{}'", Outcome::Ended.name()), count),
-        Which::Newest(count) => (String::new(), count),
+        // One that waited while somebody typed another ahead of it bears the smaller number and ends later.
+        Which::Ended(count) => {
+            (format!("AND outcome = '{}'", Outcome::Ended.name()), "ended_at DESC, turn DESC", count)
+        }
+        Which::Newest(count) => (String::new(), "turn DESC", count),
     };
-    let mut statement =
-        connection.prepare_cached(&format!("{COLUMNS} {only} ORDER BY turn DESC LIMIT ?2"))?;
+    let mut statement = connection.prepare_cached(&format!("{COLUMNS} {only} ORDER BY {order} LIMIT ?2"))?;
     let mut found = statement.query_map(params![session, count], read)?.collect::<Result<Vec<_>, _>>()?;
     found.reverse();
     Ok(found)
