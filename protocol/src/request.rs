@@ -11,6 +11,7 @@ pub type Pair = (ByteBuf, ByteBuf);
 /// What a client may ask.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, and it is moved once")]
 pub enum Request {
     Create(Create),
     Send(Send),

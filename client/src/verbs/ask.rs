@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::create::deadline;
 use super::send::{send, text};
-use super::wait::settle;
+use super::wait::{settle, stand};
 use super::{Outcome, last_message, note, print_line};
 use crate::cli::AskArgs;
 use crate::client::Client;
@@ -21,6 +21,7 @@ pub(super) fn run(args: &AskArgs) -> Outcome {
     let text = text(args.send.text.as_deref(), args.send.file.as_deref())?;
     let mut client = Client::open()?;
     let deadline = deadline(args.until.timeout)?;
+    stand(&mut client, &args.send.id, deadline)?;
     client.until(deadline);
     let receipt = send(&mut client, &args.send, text, draft_ms(args.until.timeout))?;
     client.until(None);

@@ -176,6 +176,16 @@ impl Durable {
         self.turns.iter().rev().find(|t| !joins(t))
     }
 
+    /// The turn that ends after all others there are: the last in the queue, though somebody may have typed
+    /// another one ahead of it since.
+    #[must_use]
+    pub fn last_to_end(&self) -> Option<&Turn> {
+        let mut queued = self.turns.iter().rev().filter(|t| t.state == TurnState::Queued);
+        // What a turn was stopped for goes before what waits.
+        let waits = queued.clone().find(|t| t.stops.is_none());
+        waits.or_else(|| queued.next()).or(self.newest())
+    }
+
     pub fn apply(&mut self, at: u64, fact: &Fact) {
         self.last_at = self.last_at.max(at);
         match fact {

@@ -57,6 +57,7 @@ mod ttl;
 mod turn;
 mod verdict;
 mod waiters;
+mod waits;
 
 pub use admission::{Caller, admit, may_answer, may_drive};
 pub use durable::{Closed, Decision, Durable, Held, Origin, Turn, TurnState};
@@ -69,3 +70,4 @@ pub use naming::check_name;
 pub use session::Session;
 pub use spec::{Cli, Mode, OnPrompt, Spec, Terms};
 pub use terms::take_over;
+pub use waits::may_wait;

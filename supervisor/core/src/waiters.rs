@@ -36,7 +36,7 @@ impl Session {
             out.push(Effect::Settle { waiter, result: Err(error) });
             return;
         }
-        let turn = turn.or_else(|| self.durable.newest().map(|t| t.id));
+        let turn = turn.or_else(|| self.durable.last_to_end().map(|t| t.id));
         out.push(Effect::Bound { waiter, turn });
         self.live.waiters.push(Waiter { id: waiter, turn, until });
     }

@@ -6,6 +6,7 @@ use dsx_core::{Effect, Fact, Input, Now, Origin, RequestId, Timer};
 use dsx_protocol::{Decided, ErrorKind, Event, Held, Reply, TurnId, WaitBound, WireError};
 use tracing::error;
 
+use super::Waiter;
 use super::task::Task;
 use super::timers::Due;
 use super::typist::Job;
@@ -111,13 +112,13 @@ impl Task {
             }
             Effect::Responded { request, result } => self.answer(request, result.map(Reply::Responded)),
             Effect::Bound { waiter, turn } => {
-                if let Some(to) = self.waiters.get(&waiter) {
+                if let Some(Waiter { to, .. }) = self.waiters.get(&waiter) {
                     to.event(&Event::WaitBound(WaitBound { session: self.id.clone(), turn }));
                 }
             }
             Effect::Settle { waiter, result } => {
-                if let Some(to) = self.waiters.remove(&waiter) {
-                    to.answer(result.map(Reply::Settled));
+                if let Some(waiter) = self.waiters.remove(&waiter) {
+                    waiter.settle(result);
                 }
             }
             Effect::WriteMessage { turn, path, text } => {
@@ -142,8 +143,8 @@ impl Task {
             }
             // Nobody is told what a restart would not know of.
             Effect::Settle { waiter, .. } => {
-                if let Some(to) = self.waiters.remove(&waiter) {
-                    to.answer(Err(refusal()));
+                if let Some(waiter) = self.waiters.remove(&waiter) {
+                    waiter.settle(Err(refusal()));
                 }
             }
             Effect::Sent { request, .. }

@@ -194,7 +194,7 @@ async fn a_prompt_is_told_once_and_its_answer_names_it() {
         Fact::PromptOpened(Box::new(prompt))
     };
     let closed =
-        || Fact::PromptClosed { prompt: "p1".to_owned(), by: "keys".to_owned(), answer: None, as_of: 0 };
+        || Fact::PromptClosed { prompt: "p1".to_owned(), by: "keys".to_owned(), as_of: 0, answer: None };
     for (at, text) in [(1, "one"), (2, "two")] {
         // Two sessions of one name, each with its first prompt.
         let facts = vec![Fact::Created(Box::new(spec("a"))), prompt(text), prompt("more"), closed()];
