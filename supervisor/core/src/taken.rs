@@ -32,6 +32,11 @@ pub(crate) fn is_of(turn: &Turn, text: &str) -> bool {
         || (turn.origin == Origin::Typed && adapter::holds(turn.as_typed(), text))
 }
 
+/// Whether a message is among those that were typed ahead.
+fn is_part(ahead: &str, text: &str) -> bool {
+    adapter::holds(ahead, text)
+}
+
 /// Whether the agent's own id names it: as its own, or as that of the work it was put behind.
 fn is_named(turn: &Turn, prompt: &String, text: &str) -> bool {
     turn.prompts.contains(prompt) || (turn.behind.as_ref() == Some(prompt) && is_of(turn, text))
@@ -235,6 +240,9 @@ impl Session {
             let another = taken.prompt.as_ref().is_some_and(|p| self.is_of_another(turn.id, p));
             return Place::Own { news: taken.at > turn.taken_at && !another && !named && words };
         }
+        if let Some(told) = turn.told.clone().filter(|_| self.begins_what_was_typed_ahead(turn, taken)) {
+            return Place::After(told);
+        }
         if !self.tells_turns(taken.source) || self.turn_of(taken).is_some() {
             return Place::Elsewhere;
         }
@@ -260,6 +268,15 @@ impl Session {
             None if turn.prompts.is_empty() && words => Place::Another,
             None => Place::Elsewhere,
         }
+    }
+
+    /// The transcript says that the agent has gone on to what was typed while the turn ran. No hook may tell of
+    /// that (2.1.328), and it may not have rested in between for long enough to be seen.
+    fn begins_what_was_typed_ahead(&self, turn: &Turn, taken: &Taken) -> bool {
+        taken.source == Source::Transcript
+            && !is_held(turn)
+            && taken.at > turn.told_at
+            && self.live.typed_ahead.iter().any(|ahead| adapter::same_text(&taken.text, ahead))
     }
 
     /// The transcript is in order: after another message it speaks of that one.
@@ -310,8 +327,11 @@ impl Session {
             return self.foreign_turn(now, taken, false, out);
         }
         let text = taken.text.clone();
+        let began_it = is_part(&ahead, &text);
         self.foreign_turn(now, Taken { text: ahead, ..taken }, false, out);
-        self.type_ahead(text);
+        if !began_it {
+            self.type_ahead(text);
+        }
     }
 
     /// A turn that dsx did not send: somebody typed it, or the agent began it by itself.
