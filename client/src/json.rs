@@ -102,6 +102,13 @@ pub(crate) fn happened(e: &Happened) -> Value {
     })
 }
 
+pub(crate) fn entry(session: &str, e: &Entry) -> Value {
+    json!({
+        "cursor": e.cursor, "at": rfc3339(e.at), "session": session, "role": e.role, "turn": turn(e.turn),
+        "tool": e.tool, "text": e.text, "error": e.error,
+    })
+}
+
 pub(crate) fn message(m: &Message) -> Value {
     let blocks: Vec<Value> = m.text.iter().map(|text| json!({ "type": "text", "text": text })).collect();
     json!({

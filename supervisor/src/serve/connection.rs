@@ -192,9 +192,18 @@ impl Connection {
                 Ok(())
             }
             Request::Events(asked) => {
-                let (services, caller) = (self.services.clone(), self.caller().await);
-                let follows = asked.follow;
-                self.stream(follows, super::events::tell(services, caller, asked, to));
+                let caller = self.caller().await;
+                self.stream(asked.follow, super::events::tell(self.services.clone(), caller, asked, to));
+                Ok(())
+            }
+            Request::Logs(asked) if asked.follow => {
+                let handle = self.find(&asked.session).await?;
+                self.stream(true, super::logs::follow(self.services.clone(), handle, asked, to));
+                Ok(())
+            }
+            Request::Transcript(asked) => {
+                let handle = self.find(&asked.session).await?;
+                self.stream(asked.follow, super::transcript::tell(self.services.clone(), handle, asked, to));
                 Ok(())
             }
             Request::Supervisor(supervisor) => {
