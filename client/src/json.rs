@@ -1,8 +1,8 @@
 //! What `--json` prints: one object a line, fields that are added to and never renamed.
 
 use dsx_protocol::{
-    Happened, Message, Prompt, PromptOption, Question, Responded, SendReceipt, Settled, StatusReply, Summary,
-    TurnId, WireError,
+    Entry, Happened, Message, Prompt, PromptOption, Question, Responded, SendReceipt, Settled, StatusReply,
+    Summary, TurnId, WireError,
 };
 use serde_json::{Map, Value, json};
 

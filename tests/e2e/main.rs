@@ -30,6 +30,7 @@ mod plumbing;
 mod prompts;
 mod runner;
 mod selectors;
+mod skills;
 mod traps_ending;
 mod traps_sending;
 mod ttl;

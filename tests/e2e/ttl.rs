@@ -24,6 +24,9 @@ fn who_is_not_used_is_ended_and_forgotten() {
     assert!(waited.code == 0 || waited.code == 3, "{waited:?}");
     eventually(&dsx, &other, || !is_known(&dsx, &mortal));
     dsx.run(["status", &mortal]).expect_code(3);
+    let told = dsx.run(["events", &mortal, "--json"]).expect_code(0);
+    let last: serde_json::Value = serde_json::from_str(told.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["event"], &last["by"]), (&json!("removed"), &json!("time-to-live")), "{told:?}");
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
     assert!(is_known(&dsx, &other));
 }

@@ -117,6 +117,10 @@ impl World {
             Effect::Done { request, result } => self.done(request, result.is_ok())?,
             Effect::Bound { waiter, turn } => self.bound(waiter, turn)?,
             Effect::Settle { waiter, result } => self.settle(waiter, result)?,
+            // No hook waits for a decision, and nobody answers by command.
+            Effect::Decide { .. } | Effect::Responded { .. } => {
+                return Err("a question was answered that nobody asked to be".to_owned());
+            }
             Effect::WriteMessage { .. } | Effect::Changed => {}
             Effect::Expire => return Err("a session without a time to live was ended".to_owned()),
         }

@@ -29,6 +29,8 @@ macro_rules! note {
 
 /// What happens. Whatever belongs to one incarnation of the supervisor names it first.
 #[derive(Debug, Clone, PartialEq)]
+// They are few, and each is moved once.
+#[allow(clippy::large_enum_variant)]
 pub enum Ev {
     Act,
     Agent(AgentEv),
@@ -354,7 +356,7 @@ impl World {
     /// Evidence of no consequence, which may come at any time.
     fn stray_evidence(&mut self) -> Step {
         let evidence = match self.rng.below(2) {
-            0 => Evidence::Composer("draft".into()),
+            0 => Evidence::ToolDone { tool: "Read".into(), command: None },
             _ => Evidence::Conversation { id: format!("c{}", self.rng.below(3)), transcript: None },
         };
         let at = self.now;

@@ -2,7 +2,9 @@
 
 mod care;
 mod following;
+mod help;
 mod prompts;
+mod skills;
 mod terms;
 
 use std::ffi::OsString;
@@ -10,11 +12,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use dsx_protocol::TurnId;
-pub(crate) use prompts::{PromptsArgs, RespondArgs};
-
-pub(crate) use following::{EventsArgs, LogsArgs};
 
 pub(crate) use care::{DescribeArgs, HandoffArgs, RenameArgs};
+pub(crate) use following::{EventsArgs, LogsArgs};
+pub(crate) use help::parse;
+pub(crate) use prompts::{PromptsArgs, RespondArgs};
+pub(crate) use skills::InstallSkillArgs;
 pub(crate) use terms::{SelectArgs, TermsArgs};
 
 /// Seconds that an agent may take to start, where nobody says otherwise.
@@ -24,10 +27,12 @@ const START_TIMEOUT: f64 = 60.0;
 ///
 /// Hand a task to an agent and get its answer:
 ///
-///   sid=$(dsx create -q) && dsx send $sid "run the tests" && dsx wait $sid && dsx last-message $sid
+///   sid=$(dsx create -q) && dsx send $sid "run the tests" &&
+///     dsx wait $sid && dsx last-message $sid
 ///
-/// Exit codes: 0 done, 1 failed, 2 usage, 3 no such session, 4 the agent waits for input, 5 the turn failed,
-/// 6 the session ended first, 7 refused, 8 no supervisor, 124 timeout, 130 Ctrl-C (the turn goes on).
+/// Exit codes: 0 done, 1 failed, 2 usage, 3 no such session, 4 the agent waits
+/// for input, 5 the turn failed, 6 the session ended first, 7 refused,
+/// 8 no supervisor, 124 timeout, 130 Ctrl-C (the turn goes on).
 #[derive(Debug, Parser)]
 #[command(name = "dsx", bin_name = "dsx", version, verbatim_doc_comment, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -80,6 +85,8 @@ pub(crate) enum Verb {
     Describe(DescribeArgs),
     /// Hand the work of a session over to a fresh one or another
     Handoff(HandoffArgs),
+    /// Teach agents to use dsx: installs the skills 'dsx' and 'handoff'
+    InstallSkill(InstallSkillArgs),
     /// Check the machine and say what to do
     Doctor(JsonArgs),
     /// Print completions for a shell
@@ -109,6 +116,7 @@ impl Verb {
             Self::Rename(a) => a.json,
             Self::Describe(a) => a.json,
             Self::Handoff(a) => a.json,
+            Self::InstallSkill(a) => a.json,
             Self::Doctor(a) => a.json,
             Self::Supervisor(a) => a.json,
             Self::Attach(_) | Self::Completions { .. } => false,

@@ -86,10 +86,11 @@ pub fn happened(session: &str, at: u64, fact: &Fact, known: Option<&Prompt>) -> 
     })
 }
 
-/// A session and all its facts were forgotten.
+/// A session and all its facts were forgotten; `by` what, where nobody asked for it.
 #[must_use]
-pub fn removed(session: &str, at: u64) -> Happened {
-    Happened { at, session: session.to_owned(), what: "removed".to_owned(), ..Happened::default() }
+pub fn removed(session: &str, at: u64, by: Option<&str>) -> Happened {
+    let by = by.map(str::to_owned);
+    Happened { at, session: session.to_owned(), what: "removed".to_owned(), by, ..Happened::default() }
 }
 
 /// The id of the prompt that a fact is about.

@@ -23,7 +23,8 @@ const DIALOG_MS: u64 = 1_500;
 const MOVED_QUIET_MS: u64 = 300;
 /// Keys dsx presses at most to settle the dialogs of one start.
 const DIALOG_MOVES: u32 = 16;
-/// How long the hook that tells the whole of a question is waited for, once something else told of it.
+/// How long the hook, or transcript, that tells the whole of a question is waited for, once something else told
+/// of it.
 const HOOK_MS: u64 = 100;
 /// How long the screen must be quiet before a question's labels are read off it.
 const LABELS_QUIET_MS: u64 = 30;
@@ -38,8 +39,10 @@ pub(crate) struct Asking {
     /// The status record, and the session file, have not told yet of a question that a hook told of. Where it
     /// is answered meanwhile, they tell of it late.
     pub owed: [bool; 2],
-    /// A question that waits for its hook to tell more.
+    /// A question that waits for its hook, or its transcript, to tell more.
     pub bare: Option<(Source, u64, Asked)>,
+    /// A question that was read in the transcript before anything else told of it, and when it was asked.
+    pub written: Option<(u64, Asked)>,
     /// The prompt whose labels are to be read off the screen, as soon as they stand there.
     pub labels: Option<String>,
     /// Hooks that wait for the decision: the request, and the hook's report.
@@ -60,6 +63,12 @@ fn owing(source: Source) -> Option<usize> {
 impl Session {
     pub(crate) fn blocked(&mut self, now: Now, source: Source, at: u64, asked: Asked, out: &mut Vec<Effect>) {
         let answered = self.is_answered(source, at);
+        if source == Source::Transcript {
+            if !answered {
+                self.asked_in_writing(now, at, asked, out);
+            }
+            return;
+        }
         self.hear(now, source, at, Said::Blocked, out);
         match source {
             Source::Osc7501 => self.live.progress.osc_rest = None,
@@ -93,8 +102,43 @@ impl Session {
                 self.live.asking.bare = Some((source, at, asked));
                 out.push(Effect::Arm { timer: Timer::Hook, after_ms: HOOK_MS });
             }
+        } else if self.durable.spec.cli == Cli::Demo && source == Source::Osc7501 {
+            match self.live.asking.written.take() {
+                Some((asked_at, written)) if self.is_of_running(asked_at) => {
+                    self.open_prompt(now, at, written, out);
+                }
+                _ => {
+                    self.live.asking.bare = Some((source, at, asked));
+                    out.push(Effect::Arm { timer: Timer::Hook, after_ms: HOOK_MS });
+                }
+            }
         } else {
             self.open_prompt(now, at, asked, out);
+        }
+    }
+
+    /// Whether the running turn had begun by then.
+    fn is_of_running(&self, at: u64) -> bool {
+        let began = |t: &crate::Turn| t.taken_at.max(t.delivering_at.unwrap_or_default());
+        self.durable.running().is_some_and(|turn| at >= began(turn))
+    }
+
+    /// The transcript knows the options, and says neither that the question is open nor that it is not.
+    fn asked_in_writing(&mut self, now: Now, at: u64, asked: Asked, out: &mut Vec<Effect>) {
+        if let Some((_, since, _)) = self.live.asking.bare.take() {
+            out.push(Effect::Disarm(Timer::Hook));
+            self.open_prompt(now, since, asked, out);
+            return;
+        }
+        match self.durable.prompts.first() {
+            Some(open) if open.options.is_empty() && !asked.options.is_empty() && self.is_of_running(at) => {
+                let prompt = Prompt { text: asked.text, options: asked.options, ..open.clone() };
+                self.live.asking.labels = None;
+                self.fact(now, Fact::PromptOpened(Box::new(prompt)), out);
+                self.respond_deferred(now, out);
+            }
+            Some(_) => {}
+            None => self.live.asking.written = Some((at, asked)),
         }
     }
 
@@ -202,7 +246,11 @@ impl Session {
     pub(crate) fn hook_awaited(&mut self, now: Now, out: &mut Vec<Effect>) {
         if let Some((_, at, asked)) = self.live.asking.bare.take().filter(|_| self.durable.prompts.is_empty())
         {
-            self.open_prompt(now, at, asked, out);
+            let id = self.open_prompt(now, at, asked, out);
+            if self.durable.spec.cli == Cli::Demo {
+                // Its transcript is slow; it will tell the labels all the same.
+                self.live.asking.labels = Some(id);
+            }
         }
     }
 
@@ -292,7 +340,8 @@ impl Session {
 
     /// The screen was looked at while a prompt's labels are wanted.
     pub(crate) fn read_labels(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
-        let Some(id) = self.live.asking.labels.clone() else { return };
+        let drawn = self.durable.spec.cli == Cli::Claude;
+        let Some(id) = self.live.asking.labels.clone().filter(|_| drawn) else { return };
         let Some(dialog) = adapter::read_dialog(self.durable.spec.cli, screen) else {
             out.push(Effect::Look { quiet_ms: LABELS_QUIET_MS, fresh: true });
             return;

@@ -201,3 +201,57 @@ fn a_turn_that_was_over_before_it_was_heard_of_ends() {
     d.said_at(Source::Hook, at + 1, stopped("answer", "p", 0, 0));
     assert_eq!(d.not_sent().first().map(|t| t.state), Some(TurnState::Over(Outcome::Ended)));
 }
+
+fn written(text: &str) -> Evidence {
+    let options = vec![dsx_protocol::PromptOption { n: 1, label: "Red".into(), description: None }];
+    Evidence::Blocked(dsx_core::Asked {
+        kind: "question".into(),
+        text: text.into(),
+        options,
+        ..Default::default()
+    })
+}
+
+/// What is asked, and the labels.
+fn open(d: &Driver) -> Vec<(String, Vec<String>)> {
+    let prompts = d.session.durable().prompts.iter();
+    prompts.map(|p| (p.text.clone(), p.options.iter().map(|o| o.label.clone()).collect())).collect()
+}
+
+#[test]
+fn the_demo_agents_options_are_known_whatever_comes_first() {
+    let which = || vec![("Which?".to_owned(), vec!["Red".to_owned()])];
+    let asking = || {
+        let mut d = Driver::ready(Cli::Demo);
+        let turn = d.send("ask");
+        d.feed(Input::Typed { turn });
+        d.said(
+            Source::Transcript,
+            Evidence::Submitted { text: "ask".into(), prompt: None, origin_agent: false },
+        );
+        d.said(Source::Osc7501, Evidence::Busy);
+        d
+    };
+    let mut d = asking();
+    d.said(Source::Transcript, written("Which?"));
+    assert_eq!(open(&d), vec![], "it may have been answered meanwhile");
+    d.said(Source::Osc7501, asks());
+    assert_eq!(open(&d), which());
+
+    let mut d = asking();
+    d.said(Source::Osc7501, asks());
+    assert_eq!(open(&d), vec![]);
+    d.said(Source::Transcript, written("Which?"));
+    assert_eq!(open(&d), which());
+    d.said(Source::Osc7501, Evidence::Busy);
+    assert_eq!(open(&d), vec![]);
+    // Read again: it was answered.
+    let asked_at = d.now - 20;
+    d.said_at(Source::Transcript, asked_at, written("Which?"));
+    d.said(Source::Osc7501, asks());
+    d.feed(Input::Fired(Timer::Hook));
+    assert_eq!(open(&d), vec![("allow?".to_owned(), vec![])]);
+    // Late, but better than never.
+    d.said(Source::Transcript, written("What now?"));
+    assert_eq!(open(&d), vec![("What now?".to_owned(), vec!["Red".to_owned()])]);
+}

@@ -65,7 +65,7 @@ pub type History = Vec<(u64, Fact)>;
 enum Job {
     Append { session: String, at: u64, facts: Vec<Fact>, answer: Answer<()> },
     Messages { session: String, which: Which, answer: Answer<Vec<Message>> },
-    Remove { session: String, at: u64, answer: Answer<()> },
+    Remove { session: String, at: u64, by: Option<&'static str>, answer: Answer<()> },
     Kept { names: Vec<String>, answer: Answer<Kept> },
     Page { after: u64, session: Option<String>, answer: Answer<Page> },
     Written { session: String, after: Option<TurnId>, answer: Answer<Written> },
@@ -121,8 +121,13 @@ impl Store {
 
     /// Forgets a session and all its facts; what is told of it as events stays.
     pub async fn remove(&self, session: &str) -> Result<(), StoreError> {
+        self.remove_by(session, None).await
+    }
+
+    /// The same, where something else than a command made it so.
+    pub async fn remove_by(&self, session: &str, by: Option<&'static str>) -> Result<(), StoreError> {
         let (session, at) = (session.to_owned(), now_ms());
-        self.ask(|answer| Job::Remove { session, at, answer }).await
+        self.ask(|answer| Job::Remove { session, at, by, answer }).await
     }
 
     /// Every session with its facts in order.
@@ -182,7 +187,9 @@ fn perform(connection: &Connection, job: Job, recorded: &mut Vec<Arc<Recorded>>)
             after(answer, append(connection, &session, at, &facts, recorded))
         }
         Job::Messages { session, which, answer } => after(answer, messages(connection, &session, which)),
-        Job::Remove { session, at, answer } => after(answer, remove(connection, &session, at, recorded)),
+        Job::Remove { session, at, by, answer } => {
+            after(answer, remove(connection, &session, at, by, recorded))
+        }
         Job::Kept { names, answer } => after(answer, events::kept(connection, &names)),
         Job::Page { after: cursor, session, answer } => {
             after(answer, events::page(connection, cursor, session.as_deref()))
@@ -302,9 +309,10 @@ fn remove(
     connection: &Connection,
     session: &str,
     at: u64,
+    by: Option<&str>,
     recorded: &mut Vec<Arc<Recorded>>,
 ) -> Result<(), StoreError> {
-    events::record_removal(connection, session, at, recorded)?;
+    events::record_removal(connection, session, at, by, recorded)?;
     connection.execute("DELETE FROM facts WHERE session = ?1", [session])?;
     connection.execute("DELETE FROM turns WHERE session = ?1", [session])?;
     Ok(())

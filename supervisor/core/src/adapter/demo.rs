@@ -1,9 +1,10 @@
 //! The built-in demo agent's transcript: one JSON object a line, written before the screen shows it.
 
+use dsx_protocol::PromptOption;
 use serde::Deserialize;
 
 use super::entries::{Role, Spoken};
-use crate::evidence::Evidence;
+use crate::evidence::{Asked, Evidence};
 
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -52,13 +53,18 @@ pub(super) fn line(line: &str) -> Vec<(Option<u64>, Evidence)> {
         Line::End { at, text } => (at, Evidence::Stopped { text, prompt: None, agents: 0, shells: 0 }),
         Line::Failed { at, error } => (at, Evidence::Failed { error, text: None, prompt: None }),
         Line::Interrupted { at } => (at, Evidence::Interrupted),
-        Line::Assistant { .. }
-        | Line::Tool { .. }
-        | Line::Asked { .. }
-        | Line::Answered { .. }
-        | Line::Other => return Vec::new(),
+        Line::Asked { at, text, options } => (at, Evidence::Blocked(asked(text, options))),
+        Line::Assistant { .. } | Line::Tool { .. } | Line::Answered { .. } | Line::Other => {
+            return Vec::new();
+        }
     };
     vec![(Some(at), evidence)]
+}
+
+fn asked(text: String, options: Vec<String>) -> Asked {
+    let numbered = options.into_iter().zip(1..);
+    let options = numbered.map(|(label, n)| PromptOption { n, label, description: None }).collect();
+    Asked { kind: "question".to_owned(), text, options, ..Asked::default() }
 }
 
 /// What a line says to people. The answer stands in a line of its own before the end.
@@ -107,5 +113,14 @@ mod tests {
         ];
         assert_eq!(told, expected);
         assert!(spoken[0].begins && spoken[5].entry.error && spoken[0].entry.at == 7);
+    }
+
+    #[test]
+    fn a_question_has_its_options() {
+        let read = line(r#"{"type":"asked","at":7,"text":"Which?","options":["Red","Blue"]}"#);
+        let [(Some(7), Evidence::Blocked(asked))] = read.as_slice() else { panic!("{read:?}") };
+        let options: Vec<(u32, &str)> = asked.options.iter().map(|o| (o.n, o.label.as_str())).collect();
+        assert_eq!((asked.text.as_str(), options), ("Which?", vec![(1, "Red"), (2, "Blue")]));
+        assert!(line(r#"{"type":"answered","at":7,"text":"Red"}"#).is_empty());
     }
 }
