@@ -69,7 +69,8 @@ pub struct Create {
     pub may_respond: bool,
     /// Milliseconds without a turn, a prompt or a viewer after which it is ended and forgotten; none is never.
     pub ttl_ms: Option<u64>,
-    /// The session whose agent, directory, mode, model, group and labels it takes over where none are given.
+    /// The session whose agent, directory, mode, model, group, labels, way with prompts and time to live it takes
+    /// over where none are given.
     pub from: Option<String>,
 }
 

@@ -37,7 +37,7 @@ pub enum Ev {
     Deliver(Src, usize),
     Exited(u32),
     Write(u32),
-    Shown(u32, String),
+    Shown(u32, String, bool),
     Feed(u32, Input),
     Timer(u32, Timer, u64),
     Look(u32, u64),
@@ -55,7 +55,7 @@ impl Ev {
             Self::Act | Self::Agent(_) | Self::Deliver(..) => None,
             Self::Exited(l)
             | Self::Write(l)
-            | Self::Shown(l, _)
+            | Self::Shown(l, ..)
             | Self::Feed(l, _)
             | Self::Timer(l, ..)
             | Self::Look(l, _)
@@ -261,7 +261,7 @@ impl World {
             Ev::Deliver(src, index) => self.deliver(src, index)?,
             Ev::Exited(_) => self.tell_exit()?,
             Ev::Write(_) => self.write_step()?,
-            Ev::Shown(_, text) => self.shown(&text)?,
+            Ev::Shown(_, text, must) => self.shown(&text, must)?,
             Ev::Feed(_, input) => self.feed(input).map(|_| ())?,
             Ev::Timer(_, timer, id) => self.timer_due(timer, id)?,
             Ev::Look(_, id) => self.look_due(id)?,

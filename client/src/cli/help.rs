@@ -13,7 +13,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("dsx itself", &["install-skill", "doctor", "supervisor", "completions", "help"]),
 ];
 
-const EXAMPLES: [(&str, &str); 17] = [
+const EXAMPLES: [(&str, &str); 21] = [
     (
         "create",
         "dsx create -d \"fix the login test\"
@@ -29,7 +29,7 @@ dsx send --group review \"Which of your findings matters most?\"",
     (
         "wait",
         "dsx wait @last --timeout 600
-dsx wait @last --until idle",
+dsx wait --group review --any",
     ),
     ("ask", "dsx ask @last \"What did you change?\""),
     (
@@ -70,6 +70,23 @@ dsx install-skill --local --claude --codex",
         "dsx status @last
 dsx status @last --json",
     ),
+    (
+        "prompts",
+        "dsx prompts
+dsx prompts @last --json",
+    ),
+    (
+        "respond",
+        "dsx respond @last --allow
+dsx respond @last --deny --message \"Use the test database.\"
+dsx respond @last --choice 2",
+    ),
+    (
+        "events",
+        "dsx events --json
+dsx events @last --follow",
+    ),
+    ("logs", "dsx logs @last"),
     ("explain", "dsx explain @last"),
     ("screen", "dsx screen @last --history 100"),
     (

@@ -184,6 +184,9 @@ pub(crate) struct CreateArgs {
 pub(crate) struct SendVerb {
     #[command(flatten)]
     pub send: SendArgs,
+    /// Seconds to wait while somebody's draft is in the agent's input box [default: 30]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    pub timeout: Option<f64>,
     #[command(flatten)]
     pub select: SelectArgs,
 }
@@ -201,9 +204,15 @@ pub(crate) struct SendArgs {
     /// receiver's, \{{word}} is meant as it stands
     #[arg(long, value_name = "F", conflicts_with = "text")]
     pub file: Option<PathBuf>,
-    /// Queue it even while the agent asks something
-    #[arg(long)]
+    /// Queue it whatever is in its way: a question of the agent's, somebody's draft
+    #[arg(long, conflicts_with_all = ["interrupt", "steer"])]
     pub queue: bool,
+    /// Stop the running turn first; the message goes before those that are queued
+    #[arg(long, conflicts_with = "steer")]
+    pub interrupt: bool,
+    /// Join the running turn instead of waiting for its end
+    #[arg(long, conflicts_with = "command")]
+    pub steer: bool,
     /// Name the message: a repeat with the same name is not sent again
     #[arg(long, value_name = "K")]
     pub key: Option<String>,

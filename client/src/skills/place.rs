@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use dsx_supervisor::program;
 
@@ -71,8 +71,9 @@ impl Around {
 
     /// The nearest directory upwards that is a repository's, below the home; else the current one.
     fn project(&self) -> PathBuf {
-        let below_home = |dir: &&Path| self.home.as_deref() != Some(*dir) || *dir == self.here;
-        let mut upwards = self.here.ancestors().take_while(below_home);
+        // The current directory is told without links, the home as somebody wrote it.
+        let home = self.home.as_ref().map(|home| home.canonicalize().unwrap_or_else(|_| home.clone()));
+        let mut upwards = self.here.ancestors().take_while(|dir| home.as_deref() != Some(*dir));
         upwards.find(|dir| dir.join(".git").exists()).unwrap_or(&self.here).to_owned()
     }
 
@@ -123,6 +124,7 @@ fn home(around: &Around) -> Result<PathBuf, Failure> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
 
@@ -175,6 +177,9 @@ mod tests {
         assert_eq!(files(&tree, &at, Scope::Global, &[Agent::Claude])[0], "cfg/skills/dsx/SKILL.md");
         // A repository of the whole home is nobody's project.
         assert_eq!(files(&tree, &at, Scope::Local, &[Agent::Codex])[0], "home/q/.agents/skills/dsx/SKILL.md");
+        fs::create_dir(tree.root.join(".git")).unwrap();
+        let at = around(&tree, "home", &[]);
+        assert_eq!(files(&tree, &at, Scope::Local, &[Agent::Codex])[0], "home/.agents/skills/dsx/SKILL.md");
     }
 
     #[test]

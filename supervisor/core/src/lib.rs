@@ -15,6 +15,8 @@
 //! ```text
 //!  queued ──▶ delivering ──▶ confirmed ──▶ ended | failed | interrupted | exited
 //!                  └──────────────┴─────▶ lost (the evidence is silent; never typed a second time)
+//!
+//!  queued ──▶ steering ──▶ absorbed by the turn that runs, or confirmed as one of its own
 //! ```
 //!
 //! Invariants, the absences above all:
@@ -42,14 +44,17 @@ mod input;
 mod names;
 mod naming;
 mod prompts;
+mod receipts;
 mod respond;
 mod session;
 mod spec;
 mod status;
+mod steer;
 mod taken;
 mod template;
 mod terms;
 mod ttl;
+mod turn;
 mod verdict;
 mod waiters;
 mod waits;

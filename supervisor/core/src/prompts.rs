@@ -145,7 +145,12 @@ impl Session {
     /// Whether the question was answered before it was heard of: evidence that is newer says that it is not
     /// open. The status record bears no time of its own, but a resting agent asks nothing.
     fn is_answered(&self, source: Source, at: u64) -> bool {
-        let file = matches!(self.live.file, Some((Said::Busy | Said::Rest(_), said)) if said > at);
+        let file = match self.live.file {
+            Some((Said::Busy, said)) => said > at,
+            // In one millisecond an agent can ask and be stopped, but not rest, go to work and ask.
+            Some((Said::Rest(_), said)) => said >= at,
+            Some((Said::Blocked, _)) | None => false,
+        };
         let osc = matches!(self.durable.osc, Some((Reported::Resting(_), said)) if said > at);
         source != Source::Osc7501 && (at < self.durable.closed_as_of || file || osc)
     }
@@ -373,6 +378,7 @@ impl Session {
             self.read_labels(now, screen, out);
             self.verify_on_screen(now, screen, out);
             self.submit_again(now, screen, out);
+            self.submit_steer_again(now, screen, out);
             self.composer_seen(now, screen, out);
             return;
         }

@@ -255,3 +255,38 @@ fn the_demo_agents_options_are_known_whatever_comes_first() {
     d.said(Source::Transcript, written("What now?"));
     assert_eq!(open(&d), vec![("What now?".to_owned(), vec!["Red".to_owned()])]);
 }
+
+#[test]
+fn the_newest_turn_to_wait_for_is_the_one_that_ends_last() {
+    let mut d = Driver::ready(Cli::Claude);
+    d.run("one");
+    d.said(Source::Hook, taken("typed ahead", "a9"));
+    let queued = d.send("two");
+    d.said(Source::Hook, stopped("answer", "p1", 0, 0));
+    d.rests();
+    d.feed(Input::Wait { waiter: dsx_core::WaiterId(7), turn: None, until: dsx_core::Until::Ended });
+    let bound = d.out.iter().find_map(|e| match e {
+        Effect::Bound { turn, .. } => Some(*turn),
+        _ => None,
+    });
+    assert_eq!(bound, Some(Some(queued)));
+}
+
+#[test]
+fn what_was_typed_ahead_is_a_turn_though_the_agent_was_never_seen_to_rest() {
+    let mut d = Driver::ready(Cli::Claude);
+    let turn = d.run("one");
+    let id = d.turn(turn).unwrap().prompts[0].clone();
+    // It is told of when it is queued, under the running turn's id, and its own is in the transcript alone.
+    d.said(Source::Hook, taken("typed ahead", &id));
+    d.said(Source::Hook, stopped("answer", &id, 0, 0));
+    d.said(Source::Hook, stopped("ahead's answer", "a9", 0, 0));
+    d.said(Source::Transcript, taken("typed ahead", "a9"));
+    assert!(d.is_over(turn, Outcome::Ended));
+    assert_eq!(d.answer(turn), Some("answer"));
+    d.said(Source::Transcript, stopped("ahead's answer", "a9", 0, 0));
+    d.rests();
+    let ahead = dsx_protocol::TurnId(turn.0 + 1);
+    assert!(d.is_over(ahead, Outcome::Ended));
+    assert_eq!(d.answer(ahead), Some("ahead's answer"));
+}

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use dsx_core::{Effect, Fact, Input, Now, Origin, RequestId, Timer};
-use dsx_protocol::{Decided, ErrorKind, Event, Reply, TurnId, WaitBound, WireError};
+use dsx_protocol::{Decided, ErrorKind, Event, Held, Reply, TurnId, WaitBound, WireError};
 use tracing::error;
 
 use super::Waiter;
@@ -101,6 +101,11 @@ impl Task {
             Effect::Arm { timer, after_ms } => self.arm(timer, after_ms),
             Effect::Disarm(timer) => self.timers.disarm(Due::Core(timer)),
             Effect::Sent { request, result } => self.answer(request, result.map(Reply::Sent)),
+            Effect::Held { request, turn } => {
+                if let Some(to) = self.requests.get(&request) {
+                    to.event(&Event::Held(Held { session: self.id.clone(), turn: Some(turn) }));
+                }
+            }
             Effect::Done { request, result } => self.answer(request, result.map(|()| Reply::Done)),
             Effect::Decide { request, output } => {
                 self.answer(request, Ok(Reply::Decided(Decided { output: output.into_bytes().into() })));

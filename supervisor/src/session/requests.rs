@@ -43,6 +43,9 @@ impl Task {
                     key: send.key,
                     queue: send.queue,
                     command: send.command,
+                    interrupt: send.interrupt,
+                    steer: send.steer,
+                    draft_ms: send.draft_ms,
                     template: send.template,
                 };
                 let request = self.owe(to);

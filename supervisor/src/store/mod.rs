@@ -228,6 +228,10 @@ fn append(
 const fn turn_of(fact: &Fact) -> Option<TurnId> {
     match fact {
         Fact::Queued { turn, .. }
+        | Fact::Waits { turn, .. }
+        | Fact::Steering { turn, .. }
+        | Fact::Enqueued { turn }
+        | Fact::Absorbed { turn, .. }
         | Fact::Delivering { turn, .. }
         | Fact::Withdrawn { turn }
         | Fact::Confirmed { turn, .. }
@@ -248,6 +252,13 @@ fn project(connection: &Connection, session: &str, at: u64, fact: &Fact) -> Resu
                     "INSERT OR REPLACE INTO turns (session, turn, request, asked_at) VALUES (?1, ?2, ?3, ?4)",
                 )?
                 .execute(params![session, turn.0 as i64, text, at as i64])?;
+        }
+        Fact::Absorbed { turn, .. } => {
+            connection
+                .prepare_cached(
+                    "UPDATE turns SET outcome = ?3, ended_at = ?4 WHERE session = ?1 AND turn = ?2",
+                )?
+                .execute(params![session, turn.0 as i64, Outcome::Absorbed.name(), at as i64])?;
         }
         Fact::Ended { turn, outcome, text, .. } => {
             connection
@@ -287,7 +298,7 @@ fn messages(connection: &Connection, session: &str, which: Which) -> Result<Vec<
         })
     };
     const COLUMNS: &str = "SELECT turn, request, outcome, text, ended_at FROM turns WHERE session = ?1";
-    let (only, count) = match which {
+    let (only, order, count) = match which {
         Which::One(turn) => {
             let found = connection
                 .prepare_cached(&format!("{COLUMNS} AND turn = ?2"))?
@@ -295,11 +306,13 @@ fn messages(connection: &Connection, session: &str, which: Which) -> Result<Vec<
                 .optional()?;
             return Ok(found.into_iter().collect());
         }
-        Which::Ended(count) => (format!("AND outcome = '{}'", Outcome::Ended.name()), count),
-        Which::Newest(count) => (String::new(), count),
+        // One that waited while somebody typed another ahead of it bears the smaller number and ends later.
+        Which::Ended(count) => {
+            (format!("AND outcome = '{}'", Outcome::Ended.name()), "ended_at DESC, turn DESC", count)
+        }
+        Which::Newest(count) => (String::new(), "turn DESC", count),
     };
-    let mut statement =
-        connection.prepare_cached(&format!("{COLUMNS} {only} ORDER BY turn DESC LIMIT ?2"))?;
+    let mut statement = connection.prepare_cached(&format!("{COLUMNS} {only} ORDER BY {order} LIMIT ?2"))?;
     let mut found = statement.query_map(params![session, count], read)?.collect::<Result<Vec<_>, _>>()?;
     found.reverse();
     Ok(found)

@@ -41,6 +41,8 @@ fn turn(n: u64) -> Vec<Fact> {
             prompt: None,
             behind: None,
             as_of: 0,
+            steer: None,
+            stops: None,
         },
         Fact::Ended { turn, outcome: Outcome::Ended, text: Some(text), error: None, shells: false },
     ]
