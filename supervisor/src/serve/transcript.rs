@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use dsx_core::adapter::{Spoken, TurnFinder};
+use dsx_core::adapter::{Spoken, TurnFinder, entry_text};
 use dsx_core::{Cli, Outcome};
 use dsx_protocol::{Entry, ErrorKind, Event, Reply, Summary, Transcript, TurnId, WireError};
 use tokio::sync::{Notify, watch};
@@ -264,15 +264,15 @@ impl Entries for Turns {
         let mut entries = Vec::new();
         for turn in self.store.answered(&self.session, self.next).await? {
             if !std::mem::replace(&mut self.asked, true) {
-                entries.push(entry(&turn, 0, "user", turn.request.clone()));
+                entries.push(entry(&turn, 0, "user", &turn.request));
             }
             // What waits behind it is told when its own time comes: in this order, whenever it is read.
             let Some(outcome) = &turn.outcome else { break };
-            if let Some(text) = turn.text.clone().filter(|text| !text.is_empty()) {
+            if let Some(text) = turn.text.as_ref().filter(|text| !text.is_empty()) {
                 entries.push(entry(&turn, 1, "assistant", text));
             }
             if outcome != Outcome::Ended.name() {
-                entries.push(Entry { error: true, ..entry(&turn, 2, "note", outcome.clone()) });
+                entries.push(Entry { error: true, ..entry(&turn, 2, "note", outcome) });
             }
             self.next = TurnId(turn.turn.0 + 1);
             self.asked = false;
@@ -291,14 +291,14 @@ impl Entries for Turns {
 }
 
 /// One of the things that were said in a turn: what was asked, what came of it, how it ended.
-fn entry(of: &Answered, place: u64, role: &str, text: String) -> Entry {
+fn entry(of: &Answered, place: u64, role: &str, text: &str) -> Entry {
     let at = if place == 0 { of.asked_at.or(of.ended_at) } else { of.ended_at };
     Entry {
         cursor: of.turn.0 * 4 + place,
         at: at.unwrap_or(0),
         role: role.to_owned(),
         turn: Some(of.turn),
-        text,
+        text: entry_text(text),
         ..Entry::default()
     }
 }

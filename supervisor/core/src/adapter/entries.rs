@@ -47,7 +47,7 @@ pub struct Spoken {
 
 impl Spoken {
     pub(super) fn new(role: Role, at: u64, text: &str) -> Self {
-        let entry = Entry { at, role: role.name().to_owned(), text: clip(text), ..Entry::default() };
+        let entry = Entry { at, role: role.name().to_owned(), text: entry_text(text), ..Entry::default() };
         Self { entry, begins: false, prompt: None }
     }
 
@@ -68,8 +68,9 @@ impl Spoken {
     }
 }
 
-/// So long that no frame is too small for it.
-fn clip(text: &str) -> String {
+/// An entry's text: at most so long that a frame holds it.
+#[must_use]
+pub fn entry_text(text: &str) -> String {
     if text.len() <= TEXT {
         return text.to_owned();
     }

@@ -20,7 +20,7 @@ use dsx_protocol::{TurnId, WireError};
 
 pub(crate) use answer::{Answered, Way, resolve, way};
 pub use claude::{Launch, launch, version_number};
-pub use entries::{EntryReader, Spoken};
+pub use entries::{EntryReader, Spoken, entry_text};
 pub use env::clean_env;
 pub use keys::{UnknownKey, key_bytes};
 pub(crate) use message::message_end;
