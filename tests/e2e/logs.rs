@@ -225,3 +225,18 @@ fn the_real_claude_tells_its_tools() {
         assert_eq!(without(&followed[..all.len()]), without(&all));
     });
 }
+
+#[test]
+fn what_is_too_long_for_a_frame_is_cut_and_says_so() {
+    let home = Home::new();
+    let dsx = dsx(&home);
+    let id = create(&dsx, &["--", "bash", "--norc"]);
+    dsx.run(["send", &id, "head -c 900000 /dev/zero | tr '\\0' x; echo"]).expect_code(0);
+    dsx.run(["wait", &id]).expect_code(0);
+    answer(&dsx, &id, "echo small");
+    let all = entries(&dsx, &[&id]);
+    let seen = told(&all);
+    assert_eq!((seen.len(), seen[3]), (4, ("t2", "assistant", "small")));
+    assert!(seen[1].2.ends_with(" bytes more]"), "{}", seen[1].2.len());
+    dsx.run(["events", "--json", &id]).expect_code(0);
+}

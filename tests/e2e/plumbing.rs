@@ -23,6 +23,7 @@ const VERBS: [&str; 22] = [
     "keys",
     "interrupt",
     "logs",
+    "events",
     "attach",
     "kill",
     "doctor",
