@@ -75,6 +75,8 @@ pub enum AgentEv {
     Read(Vec<u8>, By),
     Goes(usize, u32),
     Answered(usize, u32),
+    /// The hook of its question says what was decided.
+    Decided(usize, u32),
     Stopped(usize, u32, u32),
     Failed(usize, u32),
     /// The sub-agents of a job report back.
@@ -164,12 +166,17 @@ impl World {
             AgentEv::Read(bytes, by) => return self.agent_reads(&bytes, by),
             AgentEv::Goes(job, epoch) if self.agent.epoch == epoch => self.goes(job),
             AgentEv::Answered(job, epoch) if self.agent.epoch == epoch => self.answered(job),
+            AgentEv::Decided(job, epoch) if self.agent.epoch == epoch => self.goes_on_after(job),
             AgentEv::Back(job) => self.sub_agents_back(job),
             AgentEv::ShellEnds => self.shell_ends(),
             AgentEv::Prints(job) => self.program_prints(job),
             AgentEv::Stopped(job, agents, epoch) if self.agent.epoch == epoch => self.stopped(job, agents),
             AgentEv::Failed(job, epoch) if self.agent.epoch == epoch => self.failed(job),
-            AgentEv::Goes(..) | AgentEv::Answered(..) | AgentEv::Stopped(..) | AgentEv::Failed(..) => {}
+            AgentEv::Goes(..)
+            | AgentEv::Answered(..)
+            | AgentEv::Decided(..)
+            | AgentEv::Stopped(..)
+            | AgentEv::Failed(..) => {}
         }
         Ok(())
     }
@@ -196,7 +203,10 @@ impl World {
             return self.dialog_reads(bytes);
         }
         let text = String::from_utf8_lossy(bytes).into_owned();
+        let asks = matches!(self.agent.state, State::Asking(_));
         match text.as_str() {
+            "\x1b[B" if asks => self.agent.dialog = Some(1),
+            "\x1b[A" if asks => self.agent.dialog = Some(0),
             "\r" => return self.enter(by),
             "\x1b" => self.escape(),
             "\x03" if self.agent.inbox.is_empty() => self.escape(),
@@ -254,8 +264,12 @@ impl World {
 
     fn enter(&mut self, presses: By) -> Step {
         if let State::Asking(job) = self.agent.state {
-            // Enter is the highlighted Yes, whatever was meant.
-            self.count.approved += 1;
+            // Enter is what is highlighted, whatever was meant.
+            self.count.approved += u64::from(presses != By::Press);
+            if self.agent.dialog == Some(1) {
+                self.interrupted(job, false);
+                return Ok(());
+            }
             let epoch = self.agent.epoch;
             return self.agent_event(AgentEv::Answered(job, epoch));
         }
@@ -410,8 +424,9 @@ impl World {
         note!(self, "agent: job {job} asks");
         self.set_state(State::Asking(job));
         let asked = Asked { kind: "permission".into(), text: format!("allow {job}?"), ..Asked::default() };
-        let tool = Some("Bash".to_owned());
-        self.say(Src::Hook, Evidence::Blocked(Asked { tool, ..asked.clone() }));
+        self.agent.dialog = Some(0);
+        let (tool, key) = (Some("Bash".to_owned()), self.hook_of_question());
+        self.say(Src::Hook, Evidence::Blocked(Asked { tool, key, ..asked.clone() }));
         self.say(Src::Osc, Evidence::Blocked(asked.clone()));
         self.say(Src::File, Evidence::Blocked(asked));
         if self.plan.attended {
@@ -425,7 +440,13 @@ impl World {
             self.interrupted(job, false);
             return;
         }
+        self.goes_on_after(job);
+    }
+
+    /// After its question.
+    fn goes_on_after(&mut self, job: usize) {
         note!(self, "agent: job {job} goes on");
+        self.questions.standing = None;
         self.set_state(State::Working(job));
         self.say(Src::Osc, Evidence::Busy);
         self.say(Src::File, Evidence::Busy);
@@ -477,6 +498,16 @@ impl World {
                 lines.extend(text.split('\n').map(str::to_owned));
                 lines.push(rule);
                 lines
+            }
+            (State::Asking(_), Some(selected)) if self.plan.cli == Cli::Claude => {
+                let mark = |n: usize| if n == selected { " ❯ " } else { "   " };
+                vec![
+                    " Do you want to proceed?".into(),
+                    format!("{}1. Yes", mark(0)),
+                    format!("{}2. No", mark(1)),
+                    String::new(),
+                    " Esc to cancel".into(),
+                ]
             }
             _ => vec![String::new()],
         };

@@ -98,6 +98,7 @@ impl World {
         } else {
             self.say(Src::Transcript, Evidence::Interrupted);
         }
+        let _ = self.hook_killed();
         note!(self, "agent: job {job} is interrupted{}", if early { ", early" } else { "" });
         self.over(job, End::Interrupted);
         self.rests(Rest::Idle);

@@ -118,10 +118,8 @@ impl World {
             Effect::Bound { waiter, turn } => self.bound(waiter, turn)?,
             Effect::Settle { waiter, result } => self.settle(waiter, result)?,
             Effect::Held { request, turn } => self.held(request, turn)?,
-            // No hook waits for a decision, and nobody answers by command.
-            Effect::Decide { .. } | Effect::Responded { .. } => {
-                return Err("a question was answered that nobody asked to be".to_owned());
-            }
+            Effect::Decide { request, output } => self.decided(request, output)?,
+            Effect::Responded { request, result } => self.told_of_answer(request, result)?,
             Effect::WriteMessage { .. } | Effect::Changed => {}
             Effect::Expire => return Err("a session without a time to live was ended".to_owned()),
         }
@@ -307,8 +305,13 @@ impl World {
         let entry = self.channels[src as usize].entries[index].clone();
         // What comes through the terminal bears the time at which it is read.
         let at = if matches!(src, Src::Osc | Src::Mark) { self.now } else { entry.at };
-        let said = Input::Said { source: src.source(), at, evidence: entry.evidence };
-        let through = self.feed(said)?;
+        let said = Input::Said { source: src.source(), at, evidence: entry.evidence.clone() };
+        let mut through = self.feed(said)?;
+        if through && src == Src::Hook {
+            let life = self.shell.life;
+            self.hook_waits(&entry.evidence)?;
+            through = life == self.shell.life;
+        }
         if through && self.rng.chance(800) {
             let channel = &mut self.channels[src as usize];
             channel.acked = channel.acked.max(index + 1);
@@ -334,6 +337,7 @@ impl World {
         self.shell.looks.clear();
         self.shell.watches = false;
         self.connections_break();
+        self.questions_break();
         let down = if self.rng.chance(700) { self.rng.range(1, 50) } else { self.rng.range(50, 4_000) };
         let life = self.shell.life;
         self.plan_in(down, Ev::Restart(life));
@@ -376,6 +380,7 @@ impl World {
             return Ok(());
         }
         self.clients_return();
+        self.hooks_return();
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ use dsx_protocol::TurnId;
 use crate::agent::{Agent, AgentEv, State};
 use crate::clients::Clients;
 use crate::plan::Plan;
+use crate::questions::Questions;
 use crate::rng::Rng;
 use crate::shell::Shell;
 use crate::sources::{Channel, Src};
@@ -44,6 +45,8 @@ pub enum Ev {
     Foreground(u32),
     Captured(u32, TurnId, u64),
     Output(u32),
+    /// A hook that lost its supervisor has found another.
+    Hold(u32, String),
     WaitAgain(u32, usize),
     SendAgain(u32, usize),
     Restart(u32),
@@ -62,6 +65,7 @@ impl Ev {
             | Self::Foreground(l)
             | Self::Captured(l, ..)
             | Self::Output(l)
+            | Self::Hold(l, _)
             | Self::WaitAgain(l, _)
             | Self::SendAgain(l, _)
             | Self::Restart(l) => Some(*l),
@@ -149,6 +153,7 @@ pub struct World {
     pub channels: [Channel; 5],
     pub shell: Shell,
     pub clients: Clients,
+    pub questions: Questions,
     /// Turns whose submitting byte was written.
     pub submits: Vec<TurnId>,
     /// Turns whose submitting byte was about to be written, at least.
@@ -174,6 +179,7 @@ impl World {
             channels: Default::default(),
             shell: Shell::default(),
             clients: Clients::default(),
+            questions: Questions::default(),
             submits: Vec::new(),
             begun: Vec::new(),
             count: Count::default(),
@@ -272,6 +278,7 @@ impl World {
             }
             Ev::Output(_) if self.shell.watches => self.feed(Input::Output).map(|_| ())?,
             Ev::Output(_) => {}
+            Ev::Hold(_, key) => self.hold(key)?,
             Ev::WaitAgain(_, at) => self.wait_again(at)?,
             Ev::SendAgain(_, at) => self.send_again(at)?,
             Ev::Restart(_) => self.restart()?,
@@ -313,6 +320,7 @@ impl World {
                 Ok(())
             }
             857..=880 => self.stray_evidence(),
+            881..=999 if self.is_up() => self.client_responds(),
             _ => Ok(()),
         }
     }
@@ -375,6 +383,7 @@ impl World {
             return Ok(false);
         }
         self.check_quiet()?;
+        self.check_questions()?;
         self.agent_exits(Exit { code: Some(0), signal: None });
         Ok(true)
     }

@@ -232,7 +232,9 @@ impl Session {
         let Some(known) = delivering.filter(|_| p.turn == Some(turn)) else { return };
         // For shells the status record says `working` with nothing to do; the session file does not.
         let by_file = known.enqueued && matches!(self.live.file, Some((Said::Busy, _)));
-        let works = by_file || (self.agent_is_busy() && !self.live.shells_linger);
+        // What asks is at work on something, whatever shells there are.
+        let asks = !self.durable.prompts.is_empty();
+        let works = by_file || asks || (self.agent_is_busy() && !self.live.shells_linger);
         match (&known.ahead, p.osc_began) {
             // It had it in its queue, and nothing is left there: it went into the turn that ran.
             _ if !works && known.enqueued && known.joins.is_some() => {

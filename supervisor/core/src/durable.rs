@@ -180,7 +180,10 @@ impl Durable {
     /// another one ahead of it since.
     #[must_use]
     pub fn last_to_end(&self) -> Option<&Turn> {
-        self.turns.iter().rev().find(|t| t.state == TurnState::Queued).or(self.newest())
+        let mut queued = self.turns.iter().rev().filter(|t| t.state == TurnState::Queued);
+        // What a turn was stopped for goes before what waits.
+        let waits = queued.clone().find(|t| t.stops.is_none());
+        waits.or_else(|| queued.next()).or(self.newest())
     }
 
     pub fn apply(&mut self, at: u64, fact: &Fact) {

@@ -185,13 +185,14 @@ impl Session {
                 }
             }
             // The transcript does not know of shells, and a hook has told the rest of it already.
-            (Some(Told::Stopped { text, agents, shells }), Told::Stopped { text: other, .. })
-                if source == Source::Transcript =>
-            {
+            (
+                Some(Told::Stopped { text, agents, shells }),
+                Told::Stopped { text: other, agents: besides, .. },
+            ) if source == Source::Transcript => {
                 // After a restart it may be ahead of the hooks, and tell of a later stop than they did so far.
                 let later = other.clone().filter(|_| self.live.recovering && at > turn.told_at);
                 let text = later.or_else(|| text.clone()).or(other);
-                Told::Stopped { text, agents: *agents, shells: *shells }
+                Told::Stopped { text, agents: besides.max(*agents), shells: *shells }
             }
             // Sub-agents work for it, so what is interrupted or fails meanwhile is something else.
             (Some(Told::Stopped { agents: 1.., .. }), Told::Failed { .. } | Told::Interrupted)

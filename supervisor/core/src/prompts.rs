@@ -219,7 +219,8 @@ impl Session {
     /// What was told of before the crash, and not written down yet.
     pub(crate) fn recover_prompts(&mut self, now: Now, out: &mut Vec<Effect>) {
         let blocked = matches!(self.durable.osc, Some((Reported::Blocked, _)));
-        if blocked && self.durable.ready && self.durable.prompts.is_empty() {
+        let unknown = self.durable.prompts.is_empty() && self.live.asking.bare.is_none();
+        if blocked && self.durable.ready && unknown {
             let text = "the agent asks something".to_owned();
             let asked = Asked { kind: "question".to_owned(), text, ..Asked::default() };
             self.live.asking.bare = Some((Source::Osc7501, now.ms, asked));

@@ -238,8 +238,8 @@ impl Session {
             if !turn.enqueued {
                 self.fact(now, Fact::Enqueued { turn: id }, out);
             }
-        } else if runs && into.is_some_and(is_held) {
-            // Its sub-agents hold the turn open, and the message is part of what goes on in it.
+        } else if runs && into.is_some_and(|t| is_held(t) || taken.at < t.taken_at) {
+            // Its sub-agents hold the turn open, or have done: the message is part of what goes on in it.
             self.absorb(now, id, taken.source.name(), out);
         } else {
             self.steered_begins(now, id, taken, out);

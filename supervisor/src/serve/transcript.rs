@@ -60,6 +60,7 @@ fn source(services: &Services, handle: &SessionHandle) -> Source {
         watched: None,
         bell: Arc::new(Notify::new()),
         files: Vec::new(),
+        stale: true,
         finder: TurnFinder::default(),
         turn: None,
     })
@@ -71,6 +72,8 @@ trait Entries {
     async fn more(&mut self) -> Result<Vec<Entry>, StoreError>;
     /// Returns when there may be more, though nothing of the session itself has changed.
     async fn bell(&self);
+    /// Something of the session has changed.
+    fn look_again(&mut self);
     /// The same from the beginning.
     fn again(&self) -> Self;
 }
@@ -91,28 +94,38 @@ impl Reading {
         }
         loop {
             // Seen before the last of it is read: what was said before the end is told.
-            let over = self.summary.borrow_and_update().status == "exited";
-            self.catch_up(&mut entries, &mut since).await?;
+            let over = {
+                let now = self.summary.borrow_and_update();
+                if now.has_changed() {
+                    entries.look_again();
+                }
+                now.status == "exited"
+            };
+            self.catch_up(&mut entries, since).await?;
             if over || !self.asked.follow || self.to.is_closed() {
                 return Ok(());
             }
             tokio::select! {
-                changed = self.summary.changed() => if changed.is_err() {
-                    forgotten(&self.registry, &self.session).await;
-                    return self.catch_up(&mut entries, &mut since).await;
-                },
+                changed = self.summary.changed() => {
+                    // To be told of is to have seen it.
+                    entries.look_again();
+                    if changed.is_err() {
+                        forgotten(&self.registry, &self.session).await;
+                        return self.catch_up(&mut entries, since).await;
+                    }
+                }
                 () = entries.bell() => {}
             }
         }
     }
 
-    async fn catch_up(&self, entries: &mut impl Entries, since: &mut u64) -> Result<(), StoreError> {
+    async fn catch_up(&self, entries: &mut impl Entries, since: u64) -> Result<(), StoreError> {
         loop {
             let some = entries.more().await?;
             if some.is_empty() {
                 return Ok(());
             }
-            for entry in some.into_iter().filter(|entry| entry.cursor > *since) {
+            for entry in some.into_iter().filter(|entry| entry.cursor > since) {
                 let told = Event::Entry(entry);
                 while !(self.to.keeps_up() && self.to.event(&told)) {
                     if !self.to.drained().await {
@@ -154,6 +167,8 @@ struct Files {
     watched: Option<Watched>,
     bell: Arc<Notify>,
     files: Vec<EntryFile>,
+    /// There may be another file.
+    stale: bool,
     finder: TurnFinder,
     /// The turn that what is read now is of.
     turn: Option<TurnId>,
@@ -161,7 +176,9 @@ struct Files {
 
 impl Entries for Files {
     async fn more(&mut self) -> Result<Vec<Entry>, StoreError> {
-        self.look_for_files().await?;
+        if std::mem::take(&mut self.stale) {
+            self.look_for_files().await?;
+        }
         for at in 0..self.files.len() {
             loop {
                 let mut file = self.files.swap_remove(at);
@@ -189,6 +206,10 @@ impl Entries for Files {
         self.bell.notified().await;
     }
 
+    fn look_again(&mut self) {
+        self.stale = true;
+    }
+
     fn again(&self) -> Self {
         Self {
             store: self.store.clone(),
@@ -199,6 +220,7 @@ impl Entries for Files {
             watched: None,
             bell: Arc::new(Notify::new()),
             files: Vec::new(),
+            stale: true,
             finder: TurnFinder::default(),
             turn: None,
         }
@@ -284,6 +306,8 @@ impl Entries for Turns {
         // A turn that goes on changes what is known of its session, which is heard of anyway.
         std::future::pending().await
     }
+
+    fn look_again(&mut self) {}
 
     fn again(&self) -> Self {
         Self { store: self.store.clone(), session: self.session.clone(), next: TurnId(1), asked: false }

@@ -57,8 +57,9 @@ pub(super) fn written(
 ) -> Result<Written, StoreError> {
     let mut found = Written::default();
     let mut paths = connection.prepare_cached(
+        // By their first letters: most others are long, and need not be parsed.
         "SELECT body FROM facts WHERE session = ?1 AND turn IS NULL
-           AND json_extract(body, '$.fact') = 'conversation' ORDER BY cursor",
+           AND body GLOB '{\"fact\":\"conversation\"*' ORDER BY cursor",
     )?;
     let mut rows = paths.query([session])?;
     while let Some(row) = rows.next()? {
@@ -71,7 +72,8 @@ pub(super) fn written(
     }
     let mut prompts = connection.prepare_cached(
         "SELECT turn, json_extract(body, '$.prompt') FROM facts WHERE session = ?1 AND turn > 0
-           AND json_extract(body, '$.fact') IN ('queued', 'confirmed', 'known')
+           AND (body GLOB '{\"fact\":\"confirmed\"*' OR body GLOB '{\"fact\":\"known\"*'
+             OR body GLOB '{\"fact\":\"queued\"*')
            AND json_extract(body, '$.prompt') IS NOT NULL ORDER BY cursor",
     )?;
     let read = |row: &rusqlite::Row<'_>| Ok((TurnId(row.get::<_, i64>(0)? as u64), row.get(1)?));
