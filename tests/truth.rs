@@ -52,7 +52,7 @@ fn it_is_never_idle_while_a_turn_runs() {
 
 #[test]
 fn it_is_not_working_for_long_while_a_prompt_is_open() {
-    each(|score| score.working_asked.iter().filter(|w| w.until - w.from > ASKED_MS).map(told).collect());
+    each(|score| score.working_heard.iter().filter(|w| w.until - w.from > ASKED_MS).map(told).collect());
 }
 
 #[test]

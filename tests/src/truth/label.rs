@@ -37,9 +37,9 @@ pub struct Facts<'a> {
     pub apart: bool,
 }
 
-/// A sign of the agent's own, of its own time where it bears one.
+/// A sign of the agent's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sign {
+pub(super) enum Sign {
     Rests,
     Works,
     /// The status record says that it works, which it also does for a shell in the background.
@@ -47,7 +47,8 @@ enum Sign {
     Asks,
 }
 
-fn sign(event: &Event) -> Option<(u64, Sign)> {
+/// The sign that an event is, and its time: the agent's own where it bears one.
+pub(super) fn sign(event: &Event) -> Option<(u64, Sign)> {
     match &event.what {
         What::Osc(record) if record.contains(":id=") => None,
         What::Osc(record) => {

@@ -1,7 +1,8 @@
 //! What the core said, beside what was the case.
 
+use super::label::{Sign, sign};
 use super::replay::Played;
-use super::{Ended, Recording, State, What};
+use super::{Ended, Event, Recording, State, What};
 
 /// A change of the true state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +10,8 @@ pub struct Change {
     pub at: u64,
     /// The agent's own first sign of it.
     pub own: u64,
+    /// When dsx was given the first sign of a question.
+    pub heard: Option<u64>,
     pub state: State,
     /// What was the case before.
     pub before: Option<State>,
@@ -54,7 +57,7 @@ pub struct Wrong {
 #[derive(Clone, Debug)]
 pub struct Score {
     pub changes: Vec<Change>,
-    /// How long the core was watched, from the agent's first rest on.
+    /// How long the core was watched, from the first sign of the agent's first rest on.
     pub total: u64,
     /// How long it said what was the case.
     pub right: u64,
@@ -66,6 +69,8 @@ pub struct Score {
     pub idle_at_work: Vec<Wrong>,
     /// When it said `working` of an agent that had shown that it asks.
     pub working_asked: Vec<Wrong>,
+    /// The same once dsx had been given a sign of it: what is left is no machine's slowness.
+    pub working_heard: Vec<Wrong>,
     pub expected: Vec<Ended>,
 }
 
@@ -85,6 +90,7 @@ pub fn score(recording: &Recording, played: &Played) -> Score {
         wrong: Vec::new(),
         idle_at_work: Vec::new(),
         working_asked: Vec::new(),
+        working_heard: Vec::new(),
         expected: expected.expect("the outcomes of a recording"),
     };
     for (n, change) in changes.iter().enumerate() {
@@ -101,12 +107,22 @@ fn changes(recording: &Recording, played: &Played) -> Vec<Change> {
         What::Truth { state, own } => Some((e.at, own, state)),
         _ => None,
     });
-    let truth: Vec<(u64, u64, State)> = truth.collect();
+    let mut truth: Vec<(u64, u64, State)> = truth.collect();
+    // Before its first sign has come, nothing is to be known of an agent that starts.
+    let first = |sought: Sign, from: u64| {
+        let is_sought = |e: &&Event| sign(e).is_some_and(|(at, sign)| sign == sought && at >= from);
+        recording.events.iter().find(is_sought).map(|e| e.at)
+    };
+    if let (Some(begin), Some(ready)) = (truth.first_mut(), first(Sign::Rests, 0)) {
+        (begin.0, begin.1) = (ready, ready);
+    }
     let change = |(n, (at, own, state)): (usize, &(u64, u64, State))| {
         let until = truth.get(n + 1).map_or(played.end, |next| next.0);
         let said = (*at..until).find(|at| played.status_at(*at) == state.status());
         let before = n.checked_sub(1).map(|n| truth[n].2);
-        Change { at: *at, own: *own, state: *state, before, until, said }
+        let asks = *state == State::WaitingForInput;
+        let heard = asks.then(|| first(Sign::Asks, *own)).flatten();
+        Change { at: *at, own: *own, heard, state: *state, before, until, said }
     };
     truth.iter().enumerate().map(change).collect()
 }
@@ -130,6 +146,9 @@ impl Score {
         }
         if said == State::Working.status() && change.state == State::WaitingForInput && shown {
             note(&mut self.working_asked, at, said, change.state);
+            if change.heard.is_some_and(|heard| at >= heard) {
+                note(&mut self.working_heard, at, said, change.state);
+            }
         }
     }
 }
