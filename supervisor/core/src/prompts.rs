@@ -25,6 +25,8 @@ const MOVED_QUIET_MS: u64 = 300;
 const DIALOG_MOVES: u32 = 16;
 /// How long the hook that tells the whole of a question is waited for, once something else told of it.
 const HOOK_MS: u64 = 100;
+/// How much longer those who wait for a question are not told of it, as its hook may be slow to start.
+const SLOW_HOOK_MS: u64 = 900;
 /// How long the screen must be quiet before a question's labels are read off it.
 const LABELS_QUIET_MS: u64 = 30;
 /// How long hooks may take to find a new supervisor.
@@ -40,6 +42,8 @@ pub(crate) struct Asking {
     pub owed: [bool; 2],
     /// A question that waits for its hook to tell more.
     pub bare: Option<(Source, u64, Asked)>,
+    /// A prompt that is open by what another source told, while its hook may still tell the whole of it.
+    pub untold: Option<String>,
     /// The prompt whose labels are to be read off the screen, as soon as they stand there.
     pub labels: Option<String>,
     /// Hooks that wait for the decision: the request, and the hook's report.
@@ -109,6 +113,7 @@ impl Session {
     /// The hook knows everything, and waits for the answer.
     fn asked_by_hook(&mut self, now: Now, at: u64, asked: Asked, out: &mut Vec<Effect>) {
         self.live.asking.bare = None;
+        self.live.asking.untold = None;
         out.push(Effect::Disarm(Timer::Hook));
         let (key, input, unseen) = (asked.key.clone(), asked.input.clone(), asked.agent);
         let unheld = |p: &&Prompt| self.durable.held(&p.id).is_none() && !unseen;
@@ -198,11 +203,15 @@ impl Session {
         }
     }
 
-    /// No hook has told more: what the other source says has to do.
+    /// No hook has told more: what the other source says has to do. The question is open from here on, but who
+    /// waits for it wants to hear what it is.
     pub(crate) fn hook_awaited(&mut self, now: Now, out: &mut Vec<Effect>) {
+        self.live.asking.untold = None;
         if let Some((_, at, asked)) = self.live.asking.bare.take().filter(|_| self.durable.prompts.is_empty())
         {
-            self.open_prompt(now, at, asked, out);
+            let id = self.open_prompt(now, at, asked, out);
+            self.live.asking.untold = Some(id);
+            out.push(Effect::Arm { timer: Timer::Hook, after_ms: SLOW_HOOK_MS });
         }
     }
 
@@ -288,6 +297,11 @@ impl Session {
             self.durable.decision(&p.id).is_none()
                 && (!unattended || self.live.asking.unanswerable.contains(&p.id))
         })
+    }
+
+    /// The same, once all is known of it that will be.
+    pub(crate) fn asks_in_full(&self) -> Option<&Prompt> {
+        self.asks().filter(|p| self.live.asking.untold.as_ref() != Some(&p.id))
     }
 
     /// The screen was looked at while a prompt's labels are wanted.

@@ -41,6 +41,8 @@ fn numbered(lines: &[String], pointed: usize) -> Option<(usize, Vec<String>, usi
                 selected = if i == pointed { Some(options.len()) } else { selected };
                 options.push(label(line));
             }
+            // What a key of its own would do with the option's text.
+            None if deeper && line.trim().starts_with("shift+tab to ") => {}
             None if deeper => {
                 let option = options.last_mut()?;
                 option.push(' ');
@@ -182,6 +184,10 @@ mod tests {
         );
         let dialog = read_dialog(&shown).unwrap();
         assert_eq!(dialog.options, ["Red warm", "Blue", "Type something.", "Chat about this"]);
+        let shown = screen(
+            " Here is the plan:\n 1. do a\n 2. do b\n\n Proceed?\n ❯ 1. Yes\n   2. Tell Claude what to change\n      shift+tab to approve with this feedback\n\n ctrl+g to edit",
+        );
+        assert_eq!(read_dialog(&shown).unwrap().options, ["Yes", "Tell Claude what to change"]);
         // An answer that lists things is no dialog.
         assert_eq!(read_dialog(&screen("● 1. one\n  2. two\n──────────────\n❯ \n──────────────")), None);
     }

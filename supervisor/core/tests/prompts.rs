@@ -1,0 +1,79 @@
+//! Prompts by hand: several sources tell of one question, in any order and at any distance.
+
+mod driver;
+
+use driver::{Driver, asks};
+use dsx_core::{Asked, Cli, Effect, Evidence, Input, RequestId, Source, Timer, Until, WaiterId};
+use dsx_protocol::Respond;
+
+/// What a hook tells of a command that needs permission.
+fn hook(key: &str, command: &str) -> Evidence {
+    Evidence::Blocked(Asked {
+        kind: "permission".into(),
+        text: "allow Bash?".into(),
+        tool: Some("Bash".into()),
+        command: Some(command.into()),
+        key: Some(key.into()),
+        ..Asked::default()
+    })
+}
+
+fn working() -> Driver {
+    let mut driver = Driver::ready(Cli::Claude);
+    driver.run("do it");
+    driver
+}
+
+fn wait(driver: &mut Driver) {
+    driver.feed(Input::Wait { waiter: WaiterId(1), turn: None, until: Until::Ended });
+}
+
+fn is_settled(driver: &Driver) -> bool {
+    driver.out.iter().any(|e| matches!(e, Effect::Settle { .. }))
+}
+
+#[test]
+fn who_waits_is_told_of_a_question_when_its_hook_has_told_what_it_is() {
+    let mut d = working();
+    wait(&mut d);
+    d.said(Source::Osc7501, asks());
+    d.feed(Input::Fired(Timer::Hook));
+    assert_eq!(d.session.status().status, "waiting_for_input");
+    assert!(!is_settled(&d));
+    d.said(Source::Hook, hook("k", "rm x"));
+    assert!(is_settled(&d));
+    assert_eq!(d.session.durable().prompts.len(), 1);
+    assert_eq!(d.session.durable().prompts[0].command.as_deref(), Some("rm x"));
+}
+
+#[test]
+fn a_question_whose_hook_never_comes_is_told_all_the_same() {
+    let mut d = working();
+    wait(&mut d);
+    d.said(Source::Osc7501, asks());
+    d.feed(Input::Fired(Timer::Hook));
+    d.feed(Input::Fired(Timer::Hook));
+    assert!(is_settled(&d));
+}
+
+#[test]
+fn an_answer_is_for_one_prompt_and_one_caller() {
+    let mut d = working();
+    d.said(Source::Hook, hook("k", "rm x"));
+    d.feed(Input::Hold { request: RequestId(50), key: "k".into() });
+    let allow = |key: &str| Respond { allow: true, key: Some(key.into()), ..Respond::default() };
+    d.feed(Input::Respond { request: RequestId(51), by: "user".into(), respond: allow("one") });
+    assert!(
+        d.out
+            .iter()
+            .any(|e| matches!(e, Effect::Decide { request: RequestId(50), output } if !output.is_empty()))
+    );
+    d.feed(Input::Respond { request: RequestId(52), by: "user".into(), respond: allow("two") });
+    let refused = |e: &Effect| matches!(e, Effect::Responded { request: RequestId(52), result: Err(_) });
+    assert!(d.out.iter().any(refused));
+    // The status record was later than the answer.
+    d.said(Source::Osc7501, asks());
+    d.said(Source::Osc7501, Evidence::Busy);
+    let told = |e: &Effect| matches!(e, Effect::Responded { request: RequestId(51), result: Ok(_) });
+    assert!(d.out.iter().any(told));
+}
