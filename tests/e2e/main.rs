@@ -27,6 +27,8 @@ mod main_job;
 mod output;
 mod plumbing;
 mod prompts;
+mod prompts_crash;
+mod prompts_order;
 mod prompts_plans;
 mod prompts_questions;
 mod prompts_tools;

@@ -59,7 +59,7 @@ fn a_plan_is_sent_back_and_approved() {
         assert_eq!(dsx.json(["respond", &id, "--choice", auto])["answer"], auto);
         assert!(ended(dsx, &id).contains("approved your plan"));
         eventually(dsx, &id, || screen(dsx, &id).contains("auto mode on"));
-        eventually(dsx, &id, || hooks(dsx, &id) == 0);
+        eventually(dsx, &id, || hooks(dsx, &id).is_empty());
     });
 }
 

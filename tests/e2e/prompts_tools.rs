@@ -8,16 +8,16 @@ use serde_json::Value;
 use crate::job::{eventually, with_each_claude};
 use crate::prompts::{ask_mode, asked, ended, labels};
 
-/// Hooks of a session that live: a decided one has nothing to wait for.
-pub fn hooks(dsx: &Dsx<'_>, id: &str) -> usize {
+/// The hooks of a session that live: a decided one has nothing to wait for.
+pub fn hooks(dsx: &Dsx<'_>, id: &str) -> Vec<i32> {
     let dir = dsx.home().dsx_home().join("sessions").join(id);
-    let arguments = |entry: fs::DirEntry| fs::read(entry.path().join("cmdline")).unwrap_or_default();
+    let is_hook = |pid: &i32| {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line).into_owned();
+        line.contains("\0hook\0--dir\0") && line.contains(&*dir.to_string_lossy())
+    };
     let processes = fs::read_dir("/proc").unwrap().flatten();
-    processes
-        .filter(|entry| entry.file_name().to_string_lossy().bytes().all(|b| b.is_ascii_digit()))
-        .map(|entry| String::from_utf8_lossy(&arguments(entry)).into_owned())
-        .filter(|line| line.contains("\0hook\0--dir\0") && line.contains(&*dir.to_string_lossy()))
-        .count()
+    processes.filter_map(|e| e.file_name().to_str()?.parse().ok()).filter(is_hook).collect()
 }
 
 /// The label of the option that begins so.
@@ -67,7 +67,7 @@ fn a_command_is_answered_in_every_way() {
         assert_eq!((&done["via"], &done["answer"]), (&"keys".into(), &always.into()), "{done}");
         ended(dsx, &id);
         assert!(dsx.home().project().join("three.txt").exists());
-        eventually(dsx, &id, || hooks(dsx, &id) == 0);
+        eventually(dsx, &id, || hooks(dsx, &id).is_empty());
     });
 }
 
@@ -103,7 +103,7 @@ fn files_are_written_and_edited_as_the_diff_says() {
         assert!(fs::read_to_string(&path).unwrap().contains("two"));
         crate::job::answer(dsx, &id, &format!("tool edit {name} two|2"));
         assert!(fs::read_to_string(&path).unwrap().contains("\n2\n"));
-        eventually(dsx, &id, || hooks(dsx, &id) == 0);
+        eventually(dsx, &id, || hooks(dsx, &id).is_empty());
     });
 }
 

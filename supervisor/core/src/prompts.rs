@@ -7,6 +7,7 @@
 use dsx_protocol::Prompt;
 
 use crate::adapter;
+use crate::durable::Held;
 use crate::evidence::{Asked, Dialog, Source};
 use crate::fact::{Fact, Reported};
 use crate::input::{Effect, Now, RequestId, ScreenText, Timer};
@@ -31,6 +32,8 @@ const SLOW_HOOK_MS: u64 = 900;
 const LABELS_QUIET_MS: u64 = 30;
 /// How long hooks may take to find a new supervisor.
 const UNHELD_MS: u64 = 65_000;
+/// How long those that are still there take at most. Till then an answer waits for its hook.
+const RETURN_MS: u64 = 2_000;
 /// How long the hook of a question that is to be answered by itself is waited for, before keys do it.
 const UNATTENDED_MS: u64 = 1_500;
 
@@ -48,6 +51,8 @@ pub(crate) struct Asking {
     pub labels: Option<String>,
     /// Hooks that wait for the decision: the request, and the hook's report.
     pub holds: Vec<(RequestId, String)>,
+    /// Until when hooks that lost their supervisor may come back.
+    pub returning_until: u64,
     /// Those that could not be answered by themselves: they are for people.
     pub unanswerable: Vec<String>,
 }
@@ -181,8 +186,13 @@ impl Session {
             self.live.asking.bare = Some((Source::Osc7501, now.ms, asked));
             out.push(Effect::Arm { timer: Timer::Hook, after_ms: HOOK_MS });
         }
-        if self.durable.held.iter().any(|h| h.unseen) {
+        let open = |h: &Held| self.durable.prompts.iter().any(|p| p.id == h.prompt);
+        if self.durable.held.iter().any(open) {
+            self.live.asking.returning_until = now.ms + RETURN_MS;
             out.push(Effect::Arm { timer: Timer::Unheld, after_ms: UNHELD_MS });
+        }
+        if self.durable.spec.terms.on_prompt != OnPrompt::Ask && !self.durable.prompts.is_empty() {
+            out.push(Effect::Arm { timer: Timer::Unattended, after_ms: RETURN_MS });
         }
         if self.durable.prompts.iter().any(|p| self.durable.decision(&p.id).is_some()) {
             out.push(Effect::Arm { timer: Timer::Verify, after_ms: DIALOG_MS });

@@ -84,6 +84,12 @@ impl Session {
         if let Some(prompt) = self.repeated_answer(respond) {
             return self.respond_again(request, prompt, out);
         }
+        if self.addressed(respond).is_ok_and(|p| self.hook_returns(now, &p.id)) {
+            self.live.responding.deferred.push((request, by, respond.clone()));
+            let after_ms = self.live.asking.returning_until - now.ms;
+            out.push(Effect::Arm { timer: Timer::Returned, after_ms });
+            return;
+        }
         let chooses = respond.answers.iter().any(|a| !a.choices.is_empty());
         let undrawn = |p: &Prompt| p.options.is_empty() && self.live.asking.labels.as_ref() == Some(&p.id);
         if chooses && self.addressed(respond).is_ok_and(undrawn) {
@@ -105,7 +111,13 @@ impl Session {
         }
     }
 
-    /// The dialog is drawn, or gone.
+    /// After a restart the hook of a prompt needs a moment to be back.
+    fn hook_returns(&self, now: Now, prompt: &str) -> bool {
+        let is_back = |h: &Held| self.live.asking.holds.iter().any(|(_, key)| *key == h.key);
+        now.ms < self.live.asking.returning_until && self.durable.held(prompt).is_some_and(|h| !is_back(h))
+    }
+
+    /// The dialog is drawn or gone, or the hook is back.
     pub(crate) fn respond_deferred(&mut self, now: Now, out: &mut Vec<Effect>) {
         for (request, by, respond) in std::mem::take(&mut self.live.responding.deferred) {
             self.respond(now, request, by, &respond, out);
@@ -278,6 +290,7 @@ impl Session {
             None => {
                 self.live.asking.holds.retain(|(_, k)| *k != key);
                 self.live.asking.holds.push((request, key));
+                self.respond_deferred(now, out);
                 self.show_unseen(now, out);
             }
         }
@@ -425,12 +438,13 @@ impl Session {
         }
         let key = dialog.key_towards(wanted);
         self.note(Source::Dsx, now.ms, format!("prompt {}: {key}, for '{}'", prompt.id, picking.label));
-        out.push(Effect::Press(adapter::key(key)));
         if dialog.selected == wanted {
             out.push(Effect::Disarm(Timer::Pick));
             let Picking { label, whose, .. } = picking;
             self.decide(now, &prompt.id, None, label, whose, out);
+            out.push(Effect::Press(adapter::key(key)));
         } else {
+            out.push(Effect::Press(adapter::key(key)));
             self.live.responding.picking = Some(picking);
             self.look_to_pick(true, out);
         }

@@ -312,6 +312,10 @@ impl Session {
             Timer::Dialog => self.look_again_at_start(out),
             Timer::Hook => self.hook_awaited(now, out),
             Timer::Labels => self.labels_expired(now, out),
+            Timer::Returned => {
+                self.live.asking.returning_until = 0;
+                self.respond_deferred(now, out);
+            }
             Timer::Unattended => self.answer_unattended(now, true, out),
             Timer::Unheld => self.unheld_expired(now, out),
             Timer::Verify => self.verify_expired(out),

@@ -3,7 +3,7 @@
 mod driver;
 
 use driver::{Driver, asks};
-use dsx_core::{Asked, Cli, Effect, Evidence, Input, RequestId, Source, Timer, Until, WaiterId};
+use dsx_core::{Asked, Cli, Effect, Evidence, Input, Recovery, RequestId, Source, Timer, Until, WaiterId};
 use dsx_protocol::Respond;
 
 /// What a hook tells of a command that needs permission.
@@ -76,4 +76,45 @@ fn an_answer_is_for_one_prompt_and_one_caller() {
     d.said(Source::Osc7501, Evidence::Busy);
     let told = |e: &Effect| matches!(e, Effect::Responded { request: RequestId(51), result: Ok(_) });
     assert!(d.out.iter().any(told));
+}
+
+#[test]
+fn a_decision_that_was_recorded_reaches_the_hook_after_a_crash() {
+    let mut d = working();
+    d.said(Source::Osc7501, asks());
+    d.said(Source::Hook, hook("k", "rm x"));
+    d.feed(Input::Hold { request: RequestId(50), key: "k".into() });
+    let allow = Respond { allow: true, key: Some("one".into()), ..Respond::default() };
+    d.feed(Input::Respond { request: RequestId(51), by: "user".into(), respond: allow.clone() });
+    d.crash();
+    d.recovered(Recovery::Unknown);
+    // The caller asks the next supervisor, and so does the hook.
+    d.feed(Input::Respond { request: RequestId(61), by: "user".into(), respond: allow });
+    d.feed(Input::Hold { request: RequestId(60), key: "k".into() });
+    let decided = |e: &Effect| matches!(e, Effect::Decide { request: RequestId(60), output } if output.contains("allow"));
+    assert!(d.out.iter().any(decided), "{:?}", d.out);
+    d.said(Source::Osc7501, Evidence::Busy);
+    let told = |e: &Effect| matches!(e, Effect::Responded { request: RequestId(61), result: Ok(_) });
+    assert!(d.out.iter().any(told), "{:?}", d.out);
+    assert_eq!(d.prompts(), 0);
+}
+
+/// Keys would be another way, and for some prompts there is none.
+#[test]
+fn after_a_restart_an_answer_waits_for_its_hook() {
+    let mut d = working();
+    d.said(Source::Osc7501, asks());
+    d.said(Source::Hook, hook("k", "rm x"));
+    d.feed(Input::Hold { request: RequestId(50), key: "k".into() });
+    d.crash();
+    d.recovered(Recovery::Unknown);
+    let allow = Respond { allow: true, key: Some("one".into()), ..Respond::default() };
+    d.feed(Input::Respond { request: RequestId(61), by: "user".into(), respond: allow });
+    assert!(
+        !d.out.iter().any(|e| matches!(e, Effect::Look { .. } | Effect::Responded { .. })),
+        "{:?}",
+        d.out
+    );
+    d.feed(Input::Hold { request: RequestId(60), key: "k".into() });
+    assert!(d.out.iter().any(|e| matches!(e, Effect::Decide { request: RequestId(60), .. })), "{:?}", d.out);
 }
