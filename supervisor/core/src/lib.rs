@@ -41,6 +41,7 @@ mod heard;
 mod input;
 mod names;
 mod naming;
+mod pick;
 mod prompts;
 mod respond;
 mod session;

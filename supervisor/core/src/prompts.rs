@@ -45,6 +45,8 @@ pub(crate) struct Asking {
     pub owed: [bool; 2],
     /// A question that waits for its hook to tell more.
     pub bare: Option<(Source, u64, Asked)>,
+    /// Nothing else has told of it in time. A record may come out of a file that was printed.
+    pub alone: bool,
     /// A prompt that is open by what another source told, while its hook may still tell the whole of it.
     pub untold: Option<String>,
     /// The prompt whose labels are to be read off the screen, as soon as they stand there.
@@ -86,9 +88,14 @@ impl Session {
             return self.asked_by_hook(now, at, asked, out);
         }
         let owed = owing(source).is_some_and(|i| std::mem::take(&mut self.live.asking.owed[i]));
-        if !self.durable.prompts.is_empty() {
-            // The same question from a second source.
+        if let Some(open) = self.durable.prompts.first().cloned() {
+            // The same question from a second source, which may know its options.
             self.live.prompts_doubtful = false;
+            if self.durable.prompts.len() == 1 && open.options.is_empty() && !asked.options.is_empty() {
+                self.live.asking.untold = None;
+                let prompt = Prompt { text: asked.text, options: asked.options, ..open };
+                self.fact(now, Fact::PromptOpened(Box::new(prompt)), out);
+            }
             return;
         }
         // Before the agent is ready, its dialogs are read off the screen, where their options are.
@@ -97,13 +104,32 @@ impl Session {
             out.push(Effect::Arm { timer: Timer::Dialog, after_ms: DIALOG_MS });
         } else if owed {
             self.note(Source::Dsx, now.ms, "that was answered already".to_owned());
-        } else if self.durable.spec.cli == Cli::Claude && self.live.hooks_speak {
-            if self.live.asking.bare.is_none() {
-                self.live.asking.bare = Some((source, at, asked));
-                out.push(Effect::Arm { timer: Timer::Hook, after_ms: HOOK_MS });
+        } else if self.tells_in_full() && asked.options.is_empty() {
+            match self.live.asking.bare {
+                // Two say so.
+                Some((by, ..)) if by != source && self.live.asking.alone => {
+                    self.live.asking.alone = false;
+                    out.push(Effect::Arm { timer: Timer::Hook, after_ms: 0 });
+                }
+                Some(_) => {}
+                None => {
+                    self.live.asking.bare = Some((source, at, asked));
+                    out.push(Effect::Arm { timer: Timer::Hook, after_ms: HOOK_MS });
+                }
             }
         } else {
+            self.live.asking.bare = None;
+            out.push(Effect::Disarm(Timer::Hook));
             self.open_prompt(now, at, asked, out);
+        }
+    }
+
+    /// Whether something else than the bare status tells all of a question.
+    fn tells_in_full(&self) -> bool {
+        match self.durable.spec.cli {
+            Cli::Claude => self.live.hooks_speak,
+            Cli::Demo => true,
+            Cli::Command => false,
         }
     }
 
@@ -118,7 +144,7 @@ impl Session {
     /// The hook knows everything, and waits for the answer.
     fn asked_by_hook(&mut self, now: Now, at: u64, asked: Asked, out: &mut Vec<Effect>) {
         self.live.asking.bare = None;
-        self.live.asking.untold = None;
+        (self.live.asking.untold, self.live.asking.alone) = (None, false);
         out.push(Effect::Disarm(Timer::Hook));
         let (key, input, unseen) = (asked.key.clone(), asked.input.clone(), asked.agent);
         let unheld = |p: &&Prompt| self.durable.held(&p.id).is_none() && !unseen;
@@ -203,6 +229,7 @@ impl Session {
     pub(crate) fn asks_no_more(&mut self, source: Source, out: &mut Vec<Effect>) {
         let asking = &mut self.live.asking;
         if asking.bare.take_if(|(by, ..)| *by == source).is_some() {
+            asking.alone = false;
             out.push(Effect::Disarm(Timer::Hook));
         }
         // What was answered before it was told of will not be told any more, if it was not asked since.
@@ -217,11 +244,31 @@ impl Session {
     /// waits for it wants to hear what it is.
     pub(crate) fn hook_awaited(&mut self, now: Now, out: &mut Vec<Effect>) {
         self.live.asking.untold = None;
-        if let Some((_, at, asked)) = self.live.asking.bare.take().filter(|_| self.durable.prompts.is_empty())
-        {
+        let alone = std::mem::take(&mut self.live.asking.alone);
+        let Some((source, at, asked)) =
+            self.live.asking.bare.take().filter(|_| self.durable.prompts.is_empty())
+        else {
+            return;
+        };
+        let file_denies =
+            self.durable.ready && matches!(self.live.file, Some((Said::Busy | Said::Rest(_), _)));
+        if source == Source::Osc7501 && file_denies && alone {
+            self.note(Source::Dsx, now.ms, "the status record alone says that the agent asks".to_owned());
+        } else if source == Source::Osc7501 && file_denies {
+            self.live.asking.bare = Some((source, at, asked));
+            self.live.asking.alone = true;
+            out.push(Effect::Arm { timer: Timer::Hook, after_ms: SLOW_HOOK_MS });
+        } else {
             let id = self.open_prompt(now, at, asked, out);
             self.live.asking.untold = Some(id);
             out.push(Effect::Arm { timer: Timer::Hook, after_ms: SLOW_HOOK_MS });
+        }
+    }
+
+    /// Somebody typed at a plain program. Nothing else need ever tell that what it asked is answered, if it asked.
+    pub(crate) fn typed_at(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if self.durable.spec.cli == Cli::Command {
+            self.close_prompts(now, now.ms, "keys were pressed in the terminal", out);
         }
     }
 

@@ -155,6 +155,7 @@ impl Session {
             Input::Keys => {
                 self.live.used_at = now.ms;
                 self.keys();
+                self.typed_at(now, out);
             }
             Input::Viewers(count) => self.viewed(now, count, out),
             Input::Rename { request, name } => self.rename(now, request, name, out),

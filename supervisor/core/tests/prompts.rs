@@ -2,9 +2,9 @@
 
 mod driver;
 
-use driver::{Driver, asks};
+use driver::{Driver, asks, taken};
 use dsx_core::{Asked, Cli, Effect, Evidence, Input, Recovery, RequestId, Source, Timer, Until, WaiterId};
-use dsx_protocol::Respond;
+use dsx_protocol::{PromptOption, Respond};
 
 /// What a hook tells of a command that needs permission.
 fn hook(key: &str, command: &str) -> Evidence {
@@ -37,6 +37,7 @@ fn who_waits_is_told_of_a_question_when_its_hook_has_told_what_it_is() {
     let mut d = working();
     wait(&mut d);
     d.said(Source::Osc7501, asks());
+    d.said(Source::SessionFile, asks());
     d.feed(Input::Fired(Timer::Hook));
     assert_eq!(d.session.status().status, "waiting_for_input");
     assert!(!is_settled(&d));
@@ -51,6 +52,7 @@ fn a_question_whose_hook_never_comes_is_told_all_the_same() {
     let mut d = working();
     wait(&mut d);
     d.said(Source::Osc7501, asks());
+    d.said(Source::SessionFile, asks());
     d.feed(Input::Fired(Timer::Hook));
     d.feed(Input::Fired(Timer::Hook));
     assert!(is_settled(&d));
@@ -117,4 +119,56 @@ fn after_a_restart_an_answer_waits_for_its_hook() {
     );
     d.feed(Input::Hold { request: RequestId(60), key: "k".into() });
     assert!(d.out.iter().any(|e| matches!(e, Effect::Decide { request: RequestId(60), .. })), "{:?}", d.out);
+}
+
+/// A record that a printed file forges is not what the session file says.
+#[test]
+fn the_status_record_alone_opens_no_prompt() {
+    let mut d = working();
+    d.said(Source::Hook, taken("do it", "do it"));
+    d.said(Source::Osc7501, asks());
+    d.feed(Input::Fired(Timer::Hook));
+    assert_eq!(d.prompts(), 0);
+    d.feed(Input::Fired(Timer::Hook));
+    assert_eq!((d.prompts(), d.session.status().status.as_str()), (0, "working"));
+    // The same, and the file agrees: late, or in time.
+    d.said(Source::Osc7501, Evidence::Busy);
+    d.said(Source::Osc7501, asks());
+    d.feed(Input::Fired(Timer::Hook));
+    d.said(Source::SessionFile, asks());
+    assert!(d.out.iter().any(|e| matches!(e, Effect::Arm { timer: Timer::Hook, after_ms: 0 })));
+    d.feed(Input::Fired(Timer::Hook));
+    assert_eq!(d.prompts(), 1);
+}
+
+#[test]
+fn a_demo_question_gets_its_options_from_the_transcript() {
+    for transcript_first in [true, false] {
+        let mut d = Driver::ready(Cli::Demo);
+        d.run("ask Which? | red");
+        wait(&mut d);
+        let option = PromptOption { n: 1, label: "red".into(), ..PromptOption::default() };
+        let asked = Asked {
+            kind: "question".into(),
+            text: "Which?".into(),
+            options: vec![option],
+            ..Asked::default()
+        };
+        let bare = Asked { options: Vec::new(), ..asked.clone() };
+        if transcript_first {
+            d.said(Source::Transcript, Evidence::Blocked(asked));
+            assert!(is_settled(&d));
+            d.said(Source::Osc7501, Evidence::Blocked(bare));
+        } else {
+            d.said(Source::Osc7501, Evidence::Blocked(bare));
+            assert!(!is_settled(&d));
+            d.said(Source::Transcript, Evidence::Blocked(asked));
+            assert!(is_settled(&d));
+            d.feed(Input::Fired(Timer::Hook));
+        }
+        assert_eq!(d.prompts(), 1);
+        assert_eq!(d.session.durable().prompts[0].options[0].label, "red");
+        d.said(Source::Osc7501, Evidence::Busy);
+        assert_eq!(d.prompts(), 0);
+    }
 }

@@ -1,8 +1,9 @@
 //! The built-in demo agent's transcript: one JSON object a line, written before the screen shows it.
 
+use dsx_protocol::PromptOption;
 use serde::Deserialize;
 
-use crate::evidence::Evidence;
+use crate::evidence::{Asked, Evidence};
 
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
@@ -22,6 +23,11 @@ enum Line {
     Interrupted {
         at: u64,
     },
+    Asked {
+        at: u64,
+        text: String,
+        options: Vec<String>,
+    },
     #[serde(other)]
     Other,
 }
@@ -33,7 +39,29 @@ pub(super) fn line(line: &str) -> Vec<(Option<u64>, Evidence)> {
         Line::End { at, text } => (at, Evidence::Stopped { text, prompt: None, agents: 0, shells: 0 }),
         Line::Failed { at, error } => (at, Evidence::Failed { error, text: None, prompt: None }),
         Line::Interrupted { at } => (at, Evidence::Interrupted),
+        Line::Asked { at, text, options } => (at, Evidence::Blocked(asked(text, options))),
         Line::Other => return Vec::new(),
     };
     vec![(Some(at), evidence)]
+}
+
+fn asked(text: String, options: Vec<String>) -> Asked {
+    let option = |(n, label)| PromptOption { n, label, ..PromptOption::default() };
+    let options = (1..).zip(options).map(option).collect();
+    Asked { kind: "question".to_owned(), text, options, ..Asked::default() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_comes_with_its_options() {
+        let said = line(r#"{"type":"asked","at":7,"text":"Which?","options":["red","blue"]}"#);
+        let Some((Some(7), Evidence::Blocked(asked))) = said.first() else { panic!("{said:?}") };
+        assert_eq!(
+            asked.options.iter().map(|o| (o.n, o.label.as_str())).collect::<Vec<_>>(),
+            [(1, "red"), (2, "blue")]
+        );
+    }
 }
