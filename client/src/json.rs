@@ -49,6 +49,7 @@ pub(crate) fn listed(s: &Summary) -> Value {
 pub(crate) fn sent(r: &SendReceipt) -> Value {
     json!({
         "session": r.session, "turn": turn(r.turn), "delivery": r.delivery, "evidence": r.evidence, "via": r.via,
+        "interrupted": turn(r.interrupted),
     })
 }
 

@@ -19,7 +19,19 @@ fn hostile(home: &Home, dsx: &Dsx<'_>) -> String {
     fs::write(home.project().join("hostile"), HOSTILE).unwrap();
     let done = fifo(home, "done");
     let say = "stty -echo; cat hostile; echo; echo x > done; while read -r x; do cat hostile; echo; done";
-    let id = create(dsx, &["-d", HOSTILE, "--group", HOSTILE, "--", "sh", "-c", say]);
+    let id = create(
+        dsx,
+        &[
+            "-d",
+            HOSTILE,
+            "--label",
+            &format!("x={}", HOSTILE.replace(char::is_control, "?")),
+            "--",
+            "sh",
+            "-c",
+            say,
+        ],
+    );
     heard(&done);
     id
 }

@@ -74,17 +74,9 @@ fn a_report_that_is_not_the_agents_opens_nothing() {
         assert_eq!((told.as_str(), prompts(&dsx)), ("0", 0), "{bad}");
     }
     // And the agent's own, which waits for the answer.
-    let done = dsx.home().project().join("done");
-    fs::remove_file(&done).unwrap();
-    let done = fifo(&home, "done");
-    let line = format!("sh -c \"{product} hook --dir {} <ask.json; :\" >done", dir.display());
-    dsx.run(["keys", &id, &line, "Enter"]).expect_code(0);
-    let said = std::thread::scope(|scope| {
-        let said = scope.spawn(|| heard(&done));
-        eventually(&dsx, &id, || prompts(&dsx) == 1);
+    let said = own(&dsx, &id, &format!("{product} hook --dir {} <ask.json", dir.display()), || {
         assert_eq!(dsx.json(["prompts"])[0]["command"], "rm x");
         dsx.run(["respond", &id, "--deny", "--message", "it is mine"]).expect_code(0);
-        said.join().unwrap()
     });
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
     let decision = &said["hookSpecificOutput"]["decision"];
@@ -93,6 +85,33 @@ fn a_report_that_is_not_the_agents_opens_nothing() {
         (&"deny".into(), &"it is mine".into()),
         "{said}"
     );
+    // One of 10 MB is told without what makes it so large.
+    let large = "large ".repeat(10_000_000 / 6);
+    let input = format!(r#"{{"file_path":"/a/b","content":"{large}"}}"#);
+    let large =
+        format!(r#"{{"hook_event_name":"PermissionRequest","tool_name":"Write","tool_input":{input}}}"#);
+    fs::write(home.project().join("ask.json"), large).unwrap();
+    let said = own(&dsx, &id, &format!("{product} hook --dir {} <ask.json", dir.display()), || {
+        let prompt = &dsx.json(["prompts"])[0];
+        assert_eq!(prompt["command"], "/a/b");
+        assert!(prompt["diff"].as_str().unwrap().ends_with("bytes more)"));
+        dsx.run(["respond", &id, "--allow"]).expect_code(0);
+    });
+    assert!(said.contains(r#""behavior":"allow""#), "{said}");
+}
+
+/// Has the stand-in run a hook, does something once its prompt is open, and returns what the hook printed.
+fn own(dsx: &Dsx<'_>, id: &str, hook: &str, then: impl Fn()) -> String {
+    let done = dsx.home().project().join("done");
+    fs::remove_file(&done).unwrap();
+    let done = fifo(dsx.home(), "done");
+    dsx.run(["keys", id, &format!("sh -c \"{hook}; :\" >done"), "Enter"]).expect_code(0);
+    std::thread::scope(|scope| {
+        let said = scope.spawn(|| heard(&done));
+        eventually(dsx, id, || prompts(dsx) == 1);
+        then();
+        said.join().unwrap()
+    })
 }
 
 /// A tool of the agent's writes into its terminal what only the agent should.

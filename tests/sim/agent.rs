@@ -33,6 +33,8 @@ pub struct Message {
     pub job: Option<usize>,
     /// The turn that dsx made of it.
     pub turn: Option<TurnId>,
+    /// When it was put behind work that was under way.
+    pub at: u64,
 }
 
 /// One stretch of work, as the agent knows it: what a turn is in truth.
@@ -290,7 +292,7 @@ impl World {
             return Err(format!("{turn} was taken by the agent twice"));
         }
         let message = self.agent.messages.len();
-        self.agent.messages.push(Message { by, text: text.clone(), job: None, turn: None });
+        self.agent.messages.push(Message { by, text: text.clone(), job: None, turn: None, at: 0 });
         if let By::Dsx(turn) = by
             && self.is_command(turn)
             && self.rng.chance(500)
@@ -305,7 +307,13 @@ impl World {
                 note!(self, "agent: queues {text:?} behind job {job}");
                 self.count.raced += 1;
                 let prompt = Some(self.agent.jobs[job].prompt.clone());
-                self.say(Src::Hook, Evidence::Submitted { text, prompt, origin_agent: false });
+                self.agent.messages[message].at = self.now;
+                if self.plan.cli == Cli::Claude {
+                    self.say(Src::Transcript, Evidence::Enqueued { text: text.clone() });
+                }
+                if self.plan.enqueue_hook || by == By::Human {
+                    self.say(Src::Hook, Evidence::Submitted { text, prompt, origin_agent: false });
+                }
                 self.agent.waiting.push(message);
                 self.agent.typed_ahead |= by == By::Human;
             }
@@ -330,17 +338,18 @@ impl World {
         }
         let queued = messages.len() > 1 || self.agent.waiting.iter().any(|w| messages.contains(w));
         self.agent.waiting.retain(|w| !messages.contains(w));
-        let said: Vec<(String, bool)> = messages
+        let late = !self.plan.enqueue_hook;
+        let said: Vec<(String, bool, bool)> = messages
             .iter()
             .map(|m| &self.agent.messages[*m])
-            .map(|m| (m.text.clone(), m.by == By::Agent))
+            .map(|m| (m.text.clone(), m.by == By::Agent, late && matches!(m.by, By::Dsx(_))))
             .collect();
         self.agent.jobs.push(Job::of(messages, job, self.now));
         self.set_state(State::Working(job));
-        for (text, origin_agent) in said {
+        for (text, origin_agent, late) in said {
             let prompt = Some(prompt.clone());
             let submitted = Evidence::Submitted { text, prompt, origin_agent };
-            if !queued || origin_agent {
+            if !queued || origin_agent || late {
                 self.say(Src::Hook, submitted.clone());
             }
             self.say(Src::Transcript, self.as_in_transcript(submitted));
@@ -372,8 +381,23 @@ impl World {
         self.plan_in(after, Ev::Agent(AgentEv::Goes(job, epoch)));
     }
 
+    /// What waits behind the work becomes part of it.
+    fn absorbs(&mut self, job: usize) {
+        for message in std::mem::take(&mut self.agent.waiting) {
+            note!(self, "agent: job {job} takes in message {message}");
+            let taken = &mut self.agent.messages[message];
+            taken.job = Some(job);
+            let (text, at) = (taken.text.clone(), taken.at);
+            self.say_of(Src::Transcript, at, Evidence::Absorbed { text });
+        }
+        self.goes_on(job);
+    }
+
     pub fn goes(&mut self, job: usize) {
-        if self.rng.chance(self.plan.ask) {
+        let waits = self.plan.cli == Cli::Claude && !self.agent.waiting.is_empty();
+        if waits && self.plan.steers > 0 && self.rng.chance(self.plan.absorbs) {
+            self.absorbs(job);
+        } else if self.rng.chance(self.plan.ask) {
             self.asks(job);
         } else if self.rng.chance(self.plan.fail) {
             self.fails(job);

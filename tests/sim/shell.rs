@@ -117,6 +117,11 @@ impl World {
             Effect::Done { request, result } => self.done(request, result.is_ok())?,
             Effect::Bound { waiter, turn } => self.bound(waiter, turn)?,
             Effect::Settle { waiter, result } => self.settle(waiter, result)?,
+            Effect::Held { request, turn } => self.held(request, turn)?,
+            // No hook waits for a decision, and nobody answers by command.
+            Effect::Decide { .. } | Effect::Responded { .. } => {
+                return Err("a question was answered that nobody asked to be".to_owned());
+            }
             Effect::WriteMessage { .. } | Effect::Changed => {}
             Effect::Expire => return Err("a session without a time to live was ended".to_owned()),
         }
@@ -188,10 +193,10 @@ impl World {
             Typing::Write(bytes) => self.pty_write(bytes, by),
             Typing::Pause(ms) => after = ms,
             Typing::Quiet { ms, .. } => after = ms,
-            Typing::Shown { text, .. } => {
+            Typing::Shown { text, must, .. } => {
                 // It is looked for until it is drawn; here, once all that was written has been read.
                 let drawn_at = self.agent.pty_due.max(self.now) + self.rng.range(1, 30);
-                self.plan_at(drawn_at, Ev::Shown(life, text));
+                self.plan_at(drawn_at, Ev::Shown(life, text, must));
                 return Ok(());
             }
             Typing::Submit(bytes) => {
@@ -215,10 +220,11 @@ impl World {
     }
 
     /// The message is drawn: it is submitted, unless something else is in the box as well.
-    pub fn shown(&mut self, text: &str) -> Step {
+    pub fn shown(&mut self, text: &str, must: bool) -> Step {
         let Some(turn) = self.shell.writing.front().and_then(|w| w.turn) else { return Ok(()) };
         let life = self.shell.life;
-        if drawn(self.plan.cli, &self.screen(), text) == Drawn::Mixed {
+        let seen = drawn(self.plan.cli, &self.screen(), text);
+        if seen == Drawn::Mixed || (must && seen != Drawn::Exactly) {
             note!(self, "{turn} is mixed with something else, and not submitted");
             self.count.mixed += 1;
             self.shell.writing.pop_front();
@@ -341,7 +347,7 @@ impl World {
         }
         let Some(durable) = replayed else { return Err("the facts cannot be replayed".into()) };
         let (pid, exited) = (durable.pid, durable.exit.is_some());
-        let delivering = durable.running().map(|t| t.id);
+        let delivering = durable.in_hand().map(|t| t.id);
         self.shell.session = Some(Session::restore(durable));
         if pid.is_none() && !self.feed(Input::Started { pid: 7, start_time: 70 })? {
             return Ok(());

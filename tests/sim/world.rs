@@ -29,13 +29,15 @@ macro_rules! note {
 
 /// What happens. Whatever belongs to one incarnation of the supervisor names it first.
 #[derive(Debug, Clone, PartialEq)]
+// They are few, and each is moved once.
+#[allow(clippy::large_enum_variant)]
 pub enum Ev {
     Act,
     Agent(AgentEv),
     Deliver(Src, usize),
     Exited(u32),
     Write(u32),
-    Shown(u32, String),
+    Shown(u32, String, bool),
     Feed(u32, Input),
     Timer(u32, Timer, u64),
     Look(u32, u64),
@@ -53,7 +55,7 @@ impl Ev {
             Self::Act | Self::Agent(_) | Self::Deliver(..) => None,
             Self::Exited(l)
             | Self::Write(l)
-            | Self::Shown(l, _)
+            | Self::Shown(l, ..)
             | Self::Feed(l, _)
             | Self::Timer(l, ..)
             | Self::Look(l, _)
@@ -259,7 +261,7 @@ impl World {
             Ev::Deliver(src, index) => self.deliver(src, index)?,
             Ev::Exited(_) => self.tell_exit()?,
             Ev::Write(_) => self.write_step()?,
-            Ev::Shown(_, text) => self.shown(&text)?,
+            Ev::Shown(_, text, must) => self.shown(&text, must)?,
             Ev::Feed(_, input) => self.feed(input).map(|_| ())?,
             Ev::Timer(_, timer, id) => self.timer_due(timer, id)?,
             Ev::Look(_, id) => self.look_due(id)?,
@@ -354,7 +356,7 @@ impl World {
     /// Evidence of no consequence, which may come at any time.
     fn stray_evidence(&mut self) -> Step {
         let evidence = match self.rng.below(2) {
-            0 => Evidence::Composer("draft".into()),
+            0 => Evidence::ToolDone { tool: "Read".into(), command: None },
             _ => Evidence::Conversation { id: format!("c{}", self.rng.below(3)), transcript: None },
         };
         let at = self.now;

@@ -107,7 +107,7 @@ impl Session {
 }
 
 /// Whether a dialog on the screen is that of a prompt: the pointer must not be moved in another one.
-fn is_of(dialog: &Dialog, prompt: &Prompt) -> bool {
+pub(crate) fn is_of(dialog: &Dialog, prompt: &Prompt) -> bool {
     prompt.options.iter().all(|o| place_of(dialog, &o.label).is_some())
 }
 

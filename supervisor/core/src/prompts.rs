@@ -8,23 +8,16 @@ use dsx_protocol::Prompt;
 
 use crate::adapter;
 use crate::durable::Held;
-use crate::evidence::{Asked, Dialog, Source};
+use crate::evidence::{Asked, Source};
 use crate::fact::{Fact, Reported};
 use crate::input::{Effect, Now, RequestId, ScreenText, Timer};
 use crate::session::{Said, Session};
-use crate::spec::{Cli, Mode, OnPrompt};
+use crate::spec::{Cli, OnPrompt};
 
-/// How long the screen must be quiet before it is read at start-up.
-const START_QUIET_MS: u64 = 120;
-/// How long a dialog may take to be drawn after the status record told of it.
-const DRAWN_MS: u64 = 6_000;
 /// How long a key may take to change a dialog.
-const DIALOG_MS: u64 = 1_500;
-/// The same once dsx has pressed a key in a dialog: it may be drawn anew with another option highlighted.
-const MOVED_QUIET_MS: u64 = 300;
-/// Keys dsx presses at most to settle the dialogs of one start.
-const DIALOG_MOVES: u32 = 16;
-/// How long the hook that tells the whole of a question is waited for, once something else told of it.
+pub(crate) const DIALOG_MS: u64 = 1_500;
+/// How long the hook, or transcript, that tells the whole of a question is waited for, once something else told
+/// of it.
 const HOOK_MS: u64 = 100;
 /// How much longer those who wait for a question are not told of it, as its hook may be slow to start.
 const SLOW_HOOK_MS: u64 = 900;
@@ -43,12 +36,14 @@ pub(crate) struct Asking {
     /// The status record, and the session file, have not told yet of a question that a hook told of. Where it
     /// is answered meanwhile, they tell of it late.
     pub owed: [bool; 2],
-    /// A question that waits for its hook to tell more.
+    /// A question that waits for its hook, or its transcript, to tell more.
     pub bare: Option<(Source, u64, Asked)>,
     /// Nothing else has told of it in time. A record may come out of a file that was printed.
     pub alone: bool,
     /// A prompt that is open by what another source told, while its hook may still tell the whole of it.
     pub untold: Option<String>,
+    /// A question that was read in the transcript before anything else told of it, and when it was asked.
+    pub written: Option<(u64, Asked)>,
     /// The prompt whose labels are to be read off the screen, as soon as they stand there.
     pub labels: Option<String>,
     /// Hooks that wait for the decision: the request, and the hook's report.
@@ -71,6 +66,12 @@ fn owing(source: Source) -> Option<usize> {
 impl Session {
     pub(crate) fn blocked(&mut self, now: Now, source: Source, at: u64, asked: Asked, out: &mut Vec<Effect>) {
         let answered = self.is_answered(source, at);
+        if source == Source::Transcript {
+            if !answered {
+                self.asked_in_writing(now, at, asked, out);
+            }
+            return;
+        }
         self.hear(now, source, at, Said::Blocked, out);
         match source {
             Source::Osc7501 => self.live.progress.osc_rest = None,
@@ -88,14 +89,9 @@ impl Session {
             return self.asked_by_hook(now, at, asked, out);
         }
         let owed = owing(source).is_some_and(|i| std::mem::take(&mut self.live.asking.owed[i]));
-        if let Some(open) = self.durable.prompts.first().cloned() {
-            // The same question from a second source, which may know its options.
+        if !self.durable.prompts.is_empty() {
+            // The same question from a second source.
             self.live.prompts_doubtful = false;
-            if self.durable.prompts.len() == 1 && open.options.is_empty() && !asked.options.is_empty() {
-                self.live.asking.untold = None;
-                let prompt = Prompt { text: asked.text, options: asked.options, ..open };
-                self.fact(now, Fact::PromptOpened(Box::new(prompt)), out);
-            }
             return;
         }
         // Before the agent is ready, its dialogs are read off the screen, where their options are.
@@ -104,7 +100,7 @@ impl Session {
             out.push(Effect::Arm { timer: Timer::Dialog, after_ms: DIALOG_MS });
         } else if owed {
             self.note(Source::Dsx, now.ms, "that was answered already".to_owned());
-        } else if self.tells_in_full() && asked.options.is_empty() {
+        } else if self.durable.spec.cli == Cli::Claude && self.live.hooks_speak {
             match self.live.asking.bare {
                 // Two say so.
                 Some((by, ..)) if by != source && self.live.asking.alone => {
@@ -117,6 +113,16 @@ impl Session {
                     out.push(Effect::Arm { timer: Timer::Hook, after_ms: HOOK_MS });
                 }
             }
+        } else if self.durable.spec.cli == Cli::Demo && source == Source::Osc7501 {
+            match self.live.asking.written.take() {
+                Some((asked_at, written)) if self.is_of_running(asked_at) => {
+                    self.open_prompt(now, at, written, out);
+                }
+                _ => {
+                    self.live.asking.bare = Some((source, at, asked));
+                    out.push(Effect::Arm { timer: Timer::Hook, after_ms: HOOK_MS });
+                }
+            }
         } else {
             self.live.asking.bare = None;
             out.push(Effect::Disarm(Timer::Hook));
@@ -124,19 +130,40 @@ impl Session {
         }
     }
 
-    /// Whether something else than the bare status tells all of a question.
-    fn tells_in_full(&self) -> bool {
-        match self.durable.spec.cli {
-            Cli::Claude => self.live.hooks_speak,
-            Cli::Demo => true,
-            Cli::Command => false,
+    /// Whether the running turn had begun by then.
+    fn is_of_running(&self, at: u64) -> bool {
+        let began = |t: &crate::Turn| t.taken_at.max(t.delivering_at.unwrap_or_default());
+        self.durable.running().is_some_and(|turn| at >= began(turn))
+    }
+
+    /// The transcript knows the options, and says neither that the question is open nor that it is not.
+    fn asked_in_writing(&mut self, now: Now, at: u64, asked: Asked, out: &mut Vec<Effect>) {
+        if let Some((_, since, _)) = self.live.asking.bare.take() {
+            out.push(Effect::Disarm(Timer::Hook));
+            self.open_prompt(now, since, asked, out);
+            return;
+        }
+        match self.durable.prompts.first() {
+            Some(open) if open.options.is_empty() && !asked.options.is_empty() && self.is_of_running(at) => {
+                let prompt = Prompt { text: asked.text, options: asked.options, ..open.clone() };
+                (self.live.asking.labels, self.live.asking.untold) = (None, None);
+                self.fact(now, Fact::PromptOpened(Box::new(prompt)), out);
+                self.respond_deferred(now, out);
+            }
+            Some(_) => {}
+            None => self.live.asking.written = Some((at, asked)),
         }
     }
 
     /// Whether the question was answered before it was heard of: evidence that is newer says that it is not
     /// open. The status record bears no time of its own, but a resting agent asks nothing.
     fn is_answered(&self, source: Source, at: u64) -> bool {
-        let file = matches!(self.live.file, Some((Said::Busy | Said::Rest(_), said)) if said > at);
+        let file = match self.live.file {
+            Some((Said::Busy, said)) => said > at,
+            // In one millisecond an agent can ask and be stopped, but not rest, go to work and ask.
+            Some((Said::Rest(_), said)) => said >= at,
+            Some((Said::Blocked, _)) | None => false,
+        };
         let osc = matches!(self.durable.osc, Some((Reported::Resting(_), said)) if said > at);
         source != Source::Osc7501 && (at < self.durable.closed_as_of || file || osc)
     }
@@ -260,6 +287,10 @@ impl Session {
             out.push(Effect::Arm { timer: Timer::Hook, after_ms: SLOW_HOOK_MS });
         } else {
             let id = self.open_prompt(now, at, asked, out);
+            if self.durable.spec.cli == Cli::Demo {
+                // Its transcript is slow; it will tell the labels all the same.
+                self.live.asking.labels = Some(id.clone());
+            }
             self.live.asking.untold = Some(id);
             out.push(Effect::Arm { timer: Timer::Hook, after_ms: SLOW_HOOK_MS });
         }
@@ -363,7 +394,8 @@ impl Session {
 
     /// The screen was looked at while a prompt's labels are wanted.
     pub(crate) fn read_labels(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
-        let Some(id) = self.live.asking.labels.clone() else { return };
+        let drawn = self.durable.spec.cli == Cli::Claude;
+        let Some(id) = self.live.asking.labels.clone().filter(|_| drawn) else { return };
         let Some(dialog) = adapter::read_dialog(self.durable.spec.cli, screen) else {
             out.push(Effect::Look { quiet_ms: LABELS_QUIET_MS, fresh: true });
             return;
@@ -374,14 +406,6 @@ impl Session {
             self.fact(now, Fact::PromptOpened(Box::new(prompt)), out);
         }
         self.respond_deferred(now, out);
-    }
-
-    pub(crate) fn look_at_start(&mut self, fresh: bool, out: &mut Vec<Effect>) {
-        if self.durable.spec.cli == Cli::Claude && !self.live.looking {
-            self.live.looking = true;
-            let quiet_ms = if self.live.dialog_moves > 0 { MOVED_QUIET_MS } else { START_QUIET_MS };
-            out.push(Effect::Look { quiet_ms, fresh });
-        }
     }
 
     pub(crate) fn looked(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
@@ -395,69 +419,16 @@ impl Session {
             self.read_labels(now, screen, out);
             self.verify_on_screen(now, screen, out);
             self.submit_again(now, screen, out);
+            self.submit_steer_again(now, screen, out);
             self.composer_seen(now, screen, out);
             return;
         }
+        self.verify_on_screen(now, screen, out);
         if let Some(dialog) = adapter::read_dialog(self.durable.spec.cli, screen) {
             self.start_dialog(now, &dialog, out);
         } else if let Some((at, asked)) = self.live.start_asked.clone() {
             self.unread_dialog(now, at, asked, out);
         }
         self.look_at_start(true, out);
-    }
-
-    /// The status record tells of a dialog that cannot be read: it may not be drawn yet, or not in a shape that
-    /// is known, and then what the record says has to do.
-    fn unread_dialog(&mut self, now: Now, at: u64, asked: Asked, out: &mut Vec<Effect>) {
-        if now.ms < at + DRAWN_MS {
-            out.push(Effect::Arm { timer: Timer::Dialog, after_ms: DIALOG_MS });
-        } else if self.durable.prompts.is_empty() {
-            self.live.start_asked = None;
-            self.open_prompt(now, at, asked, out);
-        }
-    }
-
-    /// The key that was pressed has changed nothing: the dialog may not have been listening yet.
-    pub(crate) fn look_again_at_start(&mut self, out: &mut Vec<Effect>) {
-        if !self.durable.ready && self.durable.exit.is_none() {
-            self.live.looking = false;
-            self.look_at_start(false, out);
-        }
-    }
-
-    /// The option of a start-up dialog that dsx is to choose by itself.
-    fn unattended(&self, dialog: &Dialog) -> Option<usize> {
-        let word = match (self.durable.spec.mode, self.durable.spec.terms.on_prompt) {
-            (Mode::Native, _) | (Mode::Ask, OnPrompt::Allow) => "Yes",
-            (Mode::Ask, OnPrompt::Deny) => "No",
-            (Mode::Ask, OnPrompt::Ask) => return None,
-        };
-        dialog.options.iter().position(|o| o.starts_with(word))
-    }
-
-    fn start_dialog(&mut self, now: Now, dialog: &Dialog, out: &mut Vec<Effect>) {
-        match self.unattended(dialog) {
-            Some(wanted) if self.live.dialog_moves < DIALOG_MOVES => {
-                self.live.dialog_moves += 1;
-                let key = dialog.key_towards(wanted);
-                self.note(Source::Screen, now.ms, format!("dialog ({}): {}", dialog.kind, dialog.text));
-                self.note(Source::Dsx, now.ms, format!("start-up dialog settled by dsx: {key}"));
-                out.push(Effect::Press(adapter::key(key)));
-                out.push(Effect::Arm { timer: Timer::Dialog, after_ms: DIALOG_MS });
-            }
-            _ if self.durable.prompts.iter().any(|p| !p.options.is_empty()) => {}
-            _ => {
-                self.close_prompts(now, now.ms, "read in full off the screen", out);
-                let asked = Asked {
-                    kind: dialog.kind.clone(),
-                    text: dialog.text.clone(),
-                    options: dialog.numbered(),
-                    ..Asked::default()
-                };
-                let id = self.open_prompt(now, now.ms, asked, out);
-                // What dsx could not settle is for people.
-                self.live.asking.unanswerable.push(id);
-            }
-        }
     }
 }

@@ -17,7 +17,7 @@ use crate::durable::Held;
 use crate::evidence::Source;
 use crate::fact::Fact;
 use crate::input::{Effect, Now, RequestId, ScreenText, Timer};
-use crate::pick::Picking;
+use crate::pick::{Picking, is_of};
 use crate::session::Session;
 use crate::spec::{Cli, OnPrompt};
 
@@ -359,7 +359,9 @@ impl Session {
         let decided = |p: &&Prompt| self.durable.decision(&p.id).is_some_and(|d| is_due(d.at));
         let told: Vec<String> = self.durable.prompts.iter().filter(decided).map(|p| p.id.clone()).collect();
         for prompt in told {
-            match adapter::read_dialog(self.durable.spec.cli, screen) {
+            let dialog = adapter::read_dialog(self.durable.spec.cli, screen);
+            let open = self.durable.prompts.iter().find(|p| p.id == prompt);
+            match dialog.filter(|d| open.is_some_and(|p| is_of(d, p))) {
                 None => self.close_prompt(now, prompt, now.ms, "the dialog is gone", out),
                 Some(_) => self.decision_void(now, &prompt, out),
             }

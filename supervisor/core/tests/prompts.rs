@@ -3,7 +3,9 @@
 mod driver;
 
 use driver::{Driver, asks, taken};
-use dsx_core::{Asked, Cli, Effect, Evidence, Input, Recovery, RequestId, Source, Timer, Until, WaiterId};
+use dsx_core::{
+    Asked, Cli, Effect, Evidence, Input, Recovery, RequestId, ScreenText, Source, Timer, Until, WaiterId,
+};
 use dsx_protocol::{PromptOption, Respond};
 
 /// What a hook tells of a command that needs permission.
@@ -157,8 +159,8 @@ fn a_demo_question_gets_its_options_from_the_transcript() {
         let bare = Asked { options: Vec::new(), ..asked.clone() };
         if transcript_first {
             d.said(Source::Transcript, Evidence::Blocked(asked));
-            assert!(is_settled(&d));
             d.said(Source::Osc7501, Evidence::Blocked(bare));
+            assert!(is_settled(&d));
         } else {
             d.said(Source::Osc7501, Evidence::Blocked(bare));
             assert!(!is_settled(&d));
@@ -171,4 +173,29 @@ fn a_demo_question_gets_its_options_from_the_transcript() {
         d.said(Source::Osc7501, Evidence::Busy);
         assert_eq!(d.prompts(), 0);
     }
+}
+
+/// Where no status record tells that a dialog is gone, the next one on the screen does.
+#[test]
+fn at_the_start_one_dialog_follows_another() {
+    let shown = |text: &str| {
+        let lines: Vec<String> = text.lines().map(str::to_owned).collect();
+        ScreenText { solid: lines.clone(), lines, ..ScreenText::default() }
+    };
+    let trust = shown(" Do you trust this?\n\n ❯ 1. Yes, I trust this folder\n   2. No, exit\n");
+    let key = shown(" A custom API key\n\n   1. Yes\n ❯ 2. No (recommended)\n");
+    let mut d = Driver::starting(Cli::Claude);
+    d.feed(Input::Looked(trust.clone()));
+    assert_eq!((d.prompts(), d.session.durable().prompts[0].kind.as_str()), (1, "trust"));
+    let allow = Respond { allow: true, key: Some("one".into()), ..Respond::default() };
+    d.feed(Input::Respond { request: RequestId(51), by: "user".into(), respond: allow });
+    for _ in 0..2 {
+        d.feed(Input::Looked(trust.clone()));
+        d.now += 1_000;
+    }
+    assert!(d.session.durable().decision("p1").is_some());
+    d.feed(Input::Looked(key));
+    let told = |e: &Effect| matches!(e, Effect::Responded { request: RequestId(51), result: Ok(_) });
+    assert!(d.out.iter().any(told), "{:?}", d.out);
+    assert_eq!((d.prompts(), d.session.durable().prompts[0].kind.as_str()), (1, "login"));
 }

@@ -41,6 +41,8 @@ fn turn(n: u64) -> Vec<Fact> {
             prompt: None,
             behind: None,
             as_of: 0,
+            steer: None,
+            stops: None,
         },
         Fact::Ended { turn, outcome: Outcome::Ended, text: Some(text), error: None, shells: false },
     ]
@@ -191,7 +193,8 @@ async fn a_prompt_is_told_once_and_its_answer_names_it() {
             dsx_protocol::Prompt { id: "p1".to_owned(), text: text.to_owned(), ..Default::default() };
         Fact::PromptOpened(Box::new(prompt))
     };
-    let closed = || Fact::PromptClosed { prompt: "p1".to_owned(), by: "keys".to_owned(), as_of: 0 };
+    let closed =
+        || Fact::PromptClosed { prompt: "p1".to_owned(), by: "keys".to_owned(), as_of: 0, answer: None };
     for (at, text) in [(1, "one"), (2, "two")] {
         // Two sessions of one name, each with its first prompt.
         let facts = vec![Fact::Created(Box::new(spec("a"))), prompt(text), prompt("more"), closed()];

@@ -173,7 +173,8 @@ mod tests {
         assert_eq!(dialog.options, ["No, exit", "Yes, I trust it"]);
         assert_eq!((dialog.selected, dialog.kind.as_str()), (0, "trust"));
         assert_eq!(dialog.text, "Is this a project you trust?");
-        let shown = screen(" Accessing workspace:\n\n /a/b\n\n Quick check\n\n ❯ No, exit\n   Yes, I trust it\n");
+        let shown =
+            screen(" Accessing workspace:\n\n /a/b\n\n Quick check\n\n ❯ No, exit\n   Yes, I trust it\n");
         assert_eq!(read_dialog(&shown).unwrap().text, "Accessing workspace: /a/b");
         let shown = screen("Detected a custom API key\n\n   1. Yes\n ❯ 2. No (recommended)\n");
         let dialog = read_dialog(&shown).unwrap();

@@ -46,8 +46,8 @@ pub(super) fn line(line: &str) -> Vec<(Option<u64>, Evidence)> {
 }
 
 fn asked(text: String, options: Vec<String>) -> Asked {
-    let option = |(n, label)| PromptOption { n, label, ..PromptOption::default() };
-    let options = (1..).zip(options).map(option).collect();
+    let numbered = options.into_iter().zip(1..);
+    let options = numbered.map(|(label, n)| PromptOption { n, label, description: None }).collect();
     Asked { kind: "question".to_owned(), text, options, ..Asked::default() }
 }
 
@@ -56,12 +56,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_question_comes_with_its_options() {
-        let said = line(r#"{"type":"asked","at":7,"text":"Which?","options":["red","blue"]}"#);
-        let Some((Some(7), Evidence::Blocked(asked))) = said.first() else { panic!("{said:?}") };
-        assert_eq!(
-            asked.options.iter().map(|o| (o.n, o.label.as_str())).collect::<Vec<_>>(),
-            [(1, "red"), (2, "blue")]
-        );
+    fn a_question_has_its_options() {
+        let read = line(r#"{"type":"asked","at":7,"text":"Which?","options":["Red","Blue"]}"#);
+        let [(Some(7), Evidence::Blocked(asked))] = read.as_slice() else { panic!("{read:?}") };
+        let options: Vec<(u32, &str)> = asked.options.iter().map(|o| (o.n, o.label.as_str())).collect();
+        assert_eq!((asked.text.as_str(), options), ("Which?", vec![(1, "Red"), (2, "Blue")]));
+        assert!(line(r#"{"type":"answered","at":7,"text":"Red"}"#).is_empty());
     }
 }

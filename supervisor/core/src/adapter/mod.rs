@@ -39,9 +39,11 @@ pub enum Step {
         max_ms: u64,
     },
     /// Until the input box holds this text and nothing else, `max_ms` at most: what is drawn has been taken.
+    /// With `must` nothing follows unless it was seen.
     Shown {
         text: String,
         max_ms: u64,
+        must: bool,
     },
     /// The write that submits. After a crash, whether it had begun decides everything.
     Submit(Vec<u8>),
@@ -82,6 +84,18 @@ pub(crate) fn script(cli: Cli, text: &str, command: bool, bracketed: bool) -> Sc
         Cli::Demo => message::plain(text, true),
         Cli::Command => message::plain(text, bracketed),
     }
+}
+
+/// The same for a message that is to join the running turn. An agent that works may ask something at any moment:
+/// only a message that stands in its input box is submitted.
+pub(crate) fn steer(cli: Cli, text: &str, bracketed: bool) -> Script {
+    let mut script = script(cli, text, false, bracketed);
+    for step in &mut script.steps {
+        if let Step::Shown { must, .. } = step {
+            *must = true;
+        }
+    }
+    script
 }
 
 /// The keys that stop a turn.
