@@ -1,5 +1,6 @@
 //! The supervisor dies while the real Claude asks something: it is the same prompt afterwards, and it is answered once.
 
+use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use dsx_tests::crash::{self, kill9};
@@ -104,7 +105,9 @@ fn a_decision_is_neither_lost_nor_made_twice() {
             asked(dsx, &id, &format!("tool webfetch http://127.0.0.1:9/{n}"));
             let label = labels(dsx, &id)[1].clone();
             let responding = dsx.spawn(["respond", &id, "--choice", &label, "--json"]);
-            std::thread::sleep(Duration::from_millis(after));
+            // Any moment will do; nothing comes on this channel.
+            let (_told, moment) = sync_channel::<()>(1);
+            let _ = moment.recv_timeout(Duration::from_millis(after));
             crash::kill_supervisor(dsx);
             let done = responding.wait();
             if done.code == 0 {

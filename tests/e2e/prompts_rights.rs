@@ -37,7 +37,7 @@ fn nobody_answers_his_own_or_his_creators_prompts() {
         assert!(told.contains("code 7") && told.contains("may not answer"), "{told}");
     }
     let told = from(&outer, "attach @self");
-    assert!(told.contains("code 7") && told.contains("may not answer"), "{told}");
+    assert!(told.contains("code 7"), "{told}");
     // To be done while it asks.
     let verbs = ["keys @self x Enter", "respond @self --text x"];
     let calls: String = verbs

@@ -3,10 +3,11 @@
 
 use std::fs;
 
+use dsx_tests::agents::CLAUDE;
 use dsx_tests::dsx::Dsx;
 use serde_json::{Value, json};
 
-use crate::job::{error, eventually, last, settled, with_each_claude};
+use crate::job::{error, eventually, last, settled, with_claude, with_each_claude};
 use crate::prompts::{ask_mode, asked, ended};
 
 #[test]
@@ -74,13 +75,21 @@ fn what_is_too_long_is_cut_and_can_be_answered() {
         assert!(dsx.run(["events", &id, "--json"]).expect_code(0).stdout.len() < 2_000_000);
         dsx.run(["respond", &id, "--deny"]).expect_code(0);
         ended(dsx, &id);
+    });
+}
+
+/// 2.1.197 itself takes minutes for such an input.
+#[test]
+fn ten_megabytes_are_written_when_they_are_allowed() {
+    with_claude(CLAUDE, "ten_megabytes_are_written_when_they_are_allowed", |dsx, _| {
+        let id = ask_mode(dsx);
         let path = dsx.home().project().join("big.txt");
-        let prompt = asked(dsx, &id, &format!("tool bigwrite {} 5300005", path.display()));
+        let prompt = asked(dsx, &id, &format!("tool bigwrite {} 9999995", path.display()));
         assert_eq!((&prompt["tool"], &prompt["command"]), (&"Write".into(), &path.to_str().unwrap().into()));
         assert!(prompt["diff"].as_str().unwrap().contains("bytes more)"));
         assert_eq!(dsx.json(["respond", &id, "--allow"])["via"], "hook");
         ended(dsx, &id);
-        assert_eq!(fs::metadata(&path).unwrap().len(), 5_300_005);
+        assert_eq!(fs::metadata(&path).unwrap().len(), 9_999_995);
     });
 }
 
