@@ -30,10 +30,19 @@ pub(crate) async fn deliver(
 ) -> Result<Option<(SessionHandle, RequestId)>, WireError> {
     let handle = services.registry.find(hook.session.clone(), Caller::User).await?;
     let hold = hook.holds.then(next_request);
-    let taken = take(services, &handle, pid, hook, hold, to).await;
+    let line = pid.map(crate::serve::line_of).unwrap_or_default();
+    let foreign = hook.holds && handle.summary.borrow().pid.is_some_and(|pid| !is_own_child(&line, pid));
+    let (key, is_there) = (hook.key.clone(), !line.is_empty());
+    let taken = take(services, &handle, &line, hook, hold, to).await;
     if let Err(error) = taken {
-        // It cannot be known any more whose it was: the spool, which only the owner writes, has it as well.
-        let _ = handle.put(Command::ReadSpool);
+        if is_there && foreign {
+            // It waits for an answer, and is not the agent's: what it left in the spool is not believed either.
+            let dir = services.sessions.join(&handle.id);
+            let _ = tokio::task::spawn_blocking(move || unspool(&dir, &key)).await;
+        } else {
+            // It cannot be known any more whose it was: the spool, which only the owner writes, has it as well.
+            let _ = handle.put(Command::ReadSpool);
+        }
         return Err(error);
     }
     Ok(hold.map(|request| (handle, request)))
@@ -42,7 +51,7 @@ pub(crate) async fn deliver(
 async fn take(
     services: &Services,
     handle: &SessionHandle,
-    pid: Option<u32>,
+    line: &[Ancestor],
     hook: Hook,
     hold: Option<RequestId>,
     to: ReplyTo,
@@ -50,8 +59,7 @@ async fn take(
     let refused =
         |why: &str| WireError::new(ErrorKind::Refused, format!("the hook's report is not taken: {why}"));
     let agent = handle.summary.borrow().pid.ok_or_else(|| refused("the agent has ended"))?;
-    let line = pid.map(crate::serve::line_of).unwrap_or_default();
-    if !is_own_child(&line, agent) {
+    if !is_own_child(line, agent) {
         return Err(refused("it does not come from the session's agent"));
     }
     let dir = services.sessions.join(&handle.id);

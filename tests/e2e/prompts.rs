@@ -1,5 +1,7 @@
 //! Questions of the real Claude as prompts, and their answers.
 
+use std::time::{Duration, Instant};
+
 use dsx_tests::dsx::Dsx;
 use dsx_tests::model_server::ModelServer;
 use serde_json::Value;
@@ -7,7 +9,7 @@ use serde_json::Value;
 use crate::job::{create, error, eventually, last, settled, with_each_claude};
 
 /// Sends, waits until the agent asks, and returns the prompt.
-fn asked(dsx: &Dsx<'_>, id: &str, text: &str) -> Value {
+pub fn asked(dsx: &Dsx<'_>, id: &str, text: &str) -> Value {
     dsx.run(["send", id, text]).expect_code(0);
     let waited = dsx.run(["wait", id, "--json", "--timeout", "50"]);
     assert_eq!(
@@ -20,7 +22,7 @@ fn asked(dsx: &Dsx<'_>, id: &str, text: &str) -> Value {
     settled(waited)["prompt"].clone()
 }
 
-fn ended(dsx: &Dsx<'_>, id: &str) -> String {
+pub fn ended(dsx: &Dsx<'_>, id: &str) -> String {
     let waited = dsx.run(["wait", id, "--timeout", "50"]);
     assert_eq!(
         waited.code,
@@ -33,7 +35,7 @@ fn ended(dsx: &Dsx<'_>, id: &str) -> String {
 }
 
 /// The labels of the open prompt's options, once its dialog is drawn.
-fn labels(dsx: &Dsx<'_>, id: &str) -> Vec<String> {
+pub fn labels(dsx: &Dsx<'_>, id: &str) -> Vec<String> {
     let mut labels = Vec::new();
     eventually(dsx, id, || {
         let options = dsx.json(["prompts", id])[0]["options"].clone();
@@ -44,7 +46,7 @@ fn labels(dsx: &Dsx<'_>, id: &str) -> Vec<String> {
     labels
 }
 
-fn ask_mode(dsx: &Dsx<'_>) -> String {
+pub fn ask_mode(dsx: &Dsx<'_>) -> String {
     create(dsx, &["--mode", "ask"])
 }
 
@@ -162,12 +164,17 @@ fn whoever_answers_first_wins() {
     });
 }
 
-/// Presses a key in a dialog until the prompt is closed.
-fn pressed(dsx: &Dsx<'_>, id: &str, key: &str) {
+/// Presses a key in a dialog, and again where it was dropped: a dialog is drawn before it takes keys. Returns when
+/// fewer prompts are open.
+pub fn pressed(dsx: &Dsx<'_>, id: &str, key: &str) {
+    let open = || dsx.json(["prompts", id]).as_array().unwrap().len();
+    let before = open();
+    let mut again = Instant::now();
     eventually(dsx, id, || {
-        if !dsx.json(["prompts", id]).as_array().unwrap().is_empty() {
+        if Instant::now() >= again {
             dsx.run(["keys", id, key]).expect_code(0);
+            again = Instant::now() + Duration::from_secs(3);
         }
-        dsx.run(["wait", id, "--until", "idle", "--timeout", "1"]).code == 0
+        open() < before
     });
 }

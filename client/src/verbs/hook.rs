@@ -7,6 +7,8 @@
 //! meanwhile, and whoever answers first wins. A hook that loses its supervisor asks the next one under the same
 //! key, and prints the same answer.
 
+mod plan;
+
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -50,9 +52,9 @@ pub(crate) fn main(args: impl Iterator<Item = OsString>) -> ExitCode {
 fn report(dir: &Path) -> io::Result<()> {
     let mut payload = Vec::new();
     io::stdin().lock().take(READ_MAX).read_to_end(&mut payload)?;
-    let holds =
-        serde_json::from_slice::<Value>(&payload).is_ok_and(|p| p["hook_event_name"] == "PermissionRequest");
-    let payload = passable(payload);
+    let read = serde_json::from_slice::<Value>(&payload).unwrap_or_default();
+    let holds = read["hook_event_name"] == "PermissionRequest";
+    let payload = passable(plan::with_plan(read).unwrap_or(payload));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let key = format!("{now}-{}", Uuid::new_v4().simple());
     write_private(&dir.join(SPOOL).join(&key), &payload)?;

@@ -76,6 +76,8 @@ pub enum Timer {
     Labels,
     /// A question that is answered by itself should have its hook by now.
     Unattended,
+    /// Hooks that are to come back after a restart should have done so by now.
+    Returned,
     /// Hooks that lost their supervisor should have come back by now.
     Unheld,
     /// The agent should have gone on with a decision by now.

@@ -7,29 +7,26 @@
 use dsx_protocol::Prompt;
 
 use crate::adapter;
-use crate::evidence::{Asked, Dialog, Source};
+use crate::durable::Held;
+use crate::evidence::{Asked, Source};
 use crate::fact::{Fact, Reported};
 use crate::input::{Effect, Now, RequestId, ScreenText, Timer};
 use crate::session::{Said, Session};
-use crate::spec::{Cli, Mode, OnPrompt};
+use crate::spec::{Cli, OnPrompt};
 
-/// How long the screen must be quiet before it is read at start-up.
-const START_QUIET_MS: u64 = 120;
-/// How long a dialog may take to be drawn after the status record told of it.
-const DRAWN_MS: u64 = 6_000;
 /// How long a key may take to change a dialog.
-const DIALOG_MS: u64 = 1_500;
-/// The same once dsx has pressed a key in a dialog: it may be drawn anew with another option highlighted.
-const MOVED_QUIET_MS: u64 = 300;
-/// Keys dsx presses at most to settle the dialogs of one start.
-const DIALOG_MOVES: u32 = 16;
+pub(crate) const DIALOG_MS: u64 = 1_500;
 /// How long the hook, or transcript, that tells the whole of a question is waited for, once something else told
 /// of it.
 const HOOK_MS: u64 = 100;
+/// How much longer those who wait for a question are not told of it, as its hook may be slow to start.
+const SLOW_HOOK_MS: u64 = 900;
 /// How long the screen must be quiet before a question's labels are read off it.
 const LABELS_QUIET_MS: u64 = 30;
 /// How long hooks may take to find a new supervisor.
 const UNHELD_MS: u64 = 65_000;
+/// How long those that are still there take at most. Till then an answer waits for its hook.
+const RETURN_MS: u64 = 2_000;
 /// How long the hook of a question that is to be answered by itself is waited for, before keys do it.
 const UNATTENDED_MS: u64 = 1_500;
 
@@ -41,12 +38,18 @@ pub(crate) struct Asking {
     pub owed: [bool; 2],
     /// A question that waits for its hook, or its transcript, to tell more.
     pub bare: Option<(Source, u64, Asked)>,
+    /// Nothing else has told of it in time. A record may come out of a file that was printed.
+    pub alone: bool,
+    /// A prompt that is open by what another source told, while its hook may still tell the whole of it.
+    pub untold: Option<String>,
     /// A question that was read in the transcript before anything else told of it, and when it was asked.
     pub written: Option<(u64, Asked)>,
     /// The prompt whose labels are to be read off the screen, as soon as they stand there.
     pub labels: Option<String>,
     /// Hooks that wait for the decision: the request, and the hook's report.
     pub holds: Vec<(RequestId, String)>,
+    /// Until when hooks that lost their supervisor may come back.
+    pub returning_until: u64,
     /// Those that could not be answered by themselves: they are for people.
     pub unanswerable: Vec<String>,
 }
@@ -98,9 +101,17 @@ impl Session {
         } else if owed {
             self.note(Source::Dsx, now.ms, "that was answered already".to_owned());
         } else if self.durable.spec.cli == Cli::Claude && self.live.hooks_speak {
-            if self.live.asking.bare.is_none() {
-                self.live.asking.bare = Some((source, at, asked));
-                out.push(Effect::Arm { timer: Timer::Hook, after_ms: HOOK_MS });
+            match self.live.asking.bare {
+                // Two say so.
+                Some((by, ..)) if by != source && self.live.asking.alone => {
+                    self.live.asking.alone = false;
+                    out.push(Effect::Arm { timer: Timer::Hook, after_ms: 0 });
+                }
+                Some(_) => {}
+                None => {
+                    self.live.asking.bare = Some((source, at, asked));
+                    out.push(Effect::Arm { timer: Timer::Hook, after_ms: HOOK_MS });
+                }
             }
         } else if self.durable.spec.cli == Cli::Demo && source == Source::Osc7501 {
             match self.live.asking.written.take() {
@@ -113,6 +124,8 @@ impl Session {
                 }
             }
         } else {
+            self.live.asking.bare = None;
+            out.push(Effect::Disarm(Timer::Hook));
             self.open_prompt(now, at, asked, out);
         }
     }
@@ -133,7 +146,7 @@ impl Session {
         match self.durable.prompts.first() {
             Some(open) if open.options.is_empty() && !asked.options.is_empty() && self.is_of_running(at) => {
                 let prompt = Prompt { text: asked.text, options: asked.options, ..open.clone() };
-                self.live.asking.labels = None;
+                (self.live.asking.labels, self.live.asking.untold) = (None, None);
                 self.fact(now, Fact::PromptOpened(Box::new(prompt)), out);
                 self.respond_deferred(now, out);
             }
@@ -158,6 +171,7 @@ impl Session {
     /// The hook knows everything, and waits for the answer.
     fn asked_by_hook(&mut self, now: Now, at: u64, asked: Asked, out: &mut Vec<Effect>) {
         self.live.asking.bare = None;
+        (self.live.asking.untold, self.live.asking.alone) = (None, false);
         out.push(Effect::Disarm(Timer::Hook));
         let (key, input, unseen) = (asked.key.clone(), asked.input.clone(), asked.agent);
         let unheld = |p: &&Prompt| self.durable.held(&p.id).is_none() && !unseen;
@@ -226,8 +240,13 @@ impl Session {
             self.live.asking.bare = Some((Source::Osc7501, now.ms, asked));
             out.push(Effect::Arm { timer: Timer::Hook, after_ms: HOOK_MS });
         }
-        if self.durable.held.iter().any(|h| h.unseen) {
+        let open = |h: &Held| self.durable.prompts.iter().any(|p| p.id == h.prompt);
+        if self.durable.held.iter().any(open) {
+            self.live.asking.returning_until = now.ms + RETURN_MS;
             out.push(Effect::Arm { timer: Timer::Unheld, after_ms: UNHELD_MS });
+        }
+        if self.durable.spec.terms.on_prompt != OnPrompt::Ask && !self.durable.prompts.is_empty() {
+            out.push(Effect::Arm { timer: Timer::Unattended, after_ms: RETURN_MS });
         }
         if self.durable.prompts.iter().any(|p| self.durable.decision(&p.id).is_some()) {
             out.push(Effect::Arm { timer: Timer::Verify, after_ms: DIALOG_MS });
@@ -238,6 +257,7 @@ impl Session {
     pub(crate) fn asks_no_more(&mut self, source: Source, out: &mut Vec<Effect>) {
         let asking = &mut self.live.asking;
         if asking.bare.take_if(|(by, ..)| *by == source).is_some() {
+            asking.alone = false;
             out.push(Effect::Disarm(Timer::Hook));
         }
         // What was answered before it was told of will not be told any more, if it was not asked since.
@@ -248,15 +268,39 @@ impl Session {
         }
     }
 
-    /// No hook has told more: what the other source says has to do.
+    /// No hook has told more: what the other source says has to do. The question is open from here on, but who
+    /// waits for it wants to hear what it is.
     pub(crate) fn hook_awaited(&mut self, now: Now, out: &mut Vec<Effect>) {
-        if let Some((_, at, asked)) = self.live.asking.bare.take().filter(|_| self.durable.prompts.is_empty())
-        {
+        self.live.asking.untold = None;
+        let alone = std::mem::take(&mut self.live.asking.alone);
+        let Some((source, at, asked)) =
+            self.live.asking.bare.take().filter(|_| self.durable.prompts.is_empty())
+        else {
+            return;
+        };
+        let file_denies =
+            self.durable.ready && matches!(self.live.file, Some((Said::Busy | Said::Rest(_), _)));
+        if source == Source::Osc7501 && file_denies && alone {
+            self.note(Source::Dsx, now.ms, "the status record alone says that the agent asks".to_owned());
+        } else if source == Source::Osc7501 && file_denies {
+            self.live.asking.bare = Some((source, at, asked));
+            self.live.asking.alone = true;
+            out.push(Effect::Arm { timer: Timer::Hook, after_ms: SLOW_HOOK_MS });
+        } else {
             let id = self.open_prompt(now, at, asked, out);
             if self.durable.spec.cli == Cli::Demo {
                 // Its transcript is slow; it will tell the labels all the same.
-                self.live.asking.labels = Some(id);
+                self.live.asking.labels = Some(id.clone());
             }
+            self.live.asking.untold = Some(id);
+            out.push(Effect::Arm { timer: Timer::Hook, after_ms: SLOW_HOOK_MS });
+        }
+    }
+
+    /// Somebody typed at a plain program. Nothing else need ever tell that what it asked is answered, if it asked.
+    pub(crate) fn typed_at(&mut self, now: Now, out: &mut Vec<Effect>) {
+        if self.durable.spec.cli == Cli::Command {
+            self.close_prompts(now, now.ms, "keys were pressed in the terminal", out);
         }
     }
 
@@ -344,6 +388,11 @@ impl Session {
         })
     }
 
+    /// The same, once all is known of it that will be.
+    pub(crate) fn asks_in_full(&self) -> Option<&Prompt> {
+        self.asks().filter(|p| self.live.asking.untold.as_ref() != Some(&p.id))
+    }
+
     /// The screen was looked at while a prompt's labels are wanted.
     pub(crate) fn read_labels(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
         let drawn = self.durable.spec.cli == Cli::Claude;
@@ -358,14 +407,6 @@ impl Session {
             self.fact(now, Fact::PromptOpened(Box::new(prompt)), out);
         }
         self.respond_deferred(now, out);
-    }
-
-    pub(crate) fn look_at_start(&mut self, fresh: bool, out: &mut Vec<Effect>) {
-        if self.durable.spec.cli == Cli::Claude && !self.live.looking {
-            self.live.looking = true;
-            let quiet_ms = if self.live.dialog_moves > 0 { MOVED_QUIET_MS } else { START_QUIET_MS };
-            out.push(Effect::Look { quiet_ms, fresh });
-        }
     }
 
     pub(crate) fn looked(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
@@ -383,66 +424,12 @@ impl Session {
             self.composer_seen(now, screen, out);
             return;
         }
+        self.verify_on_screen(now, screen, out);
         if let Some(dialog) = adapter::read_dialog(self.durable.spec.cli, screen) {
             self.start_dialog(now, &dialog, out);
         } else if let Some((at, asked)) = self.live.start_asked.clone() {
             self.unread_dialog(now, at, asked, out);
         }
         self.look_at_start(true, out);
-    }
-
-    /// The status record tells of a dialog that cannot be read: it may not be drawn yet, or not in a shape that
-    /// is known, and then what the record says has to do.
-    fn unread_dialog(&mut self, now: Now, at: u64, asked: Asked, out: &mut Vec<Effect>) {
-        if now.ms < at + DRAWN_MS {
-            out.push(Effect::Arm { timer: Timer::Dialog, after_ms: DIALOG_MS });
-        } else if self.durable.prompts.is_empty() {
-            self.live.start_asked = None;
-            self.open_prompt(now, at, asked, out);
-        }
-    }
-
-    /// The key that was pressed has changed nothing: the dialog may not have been listening yet.
-    pub(crate) fn look_again_at_start(&mut self, out: &mut Vec<Effect>) {
-        if !self.durable.ready && self.durable.exit.is_none() {
-            self.live.looking = false;
-            self.look_at_start(false, out);
-        }
-    }
-
-    /// The option of a start-up dialog that dsx is to choose by itself.
-    fn unattended(&self, dialog: &Dialog) -> Option<usize> {
-        let word = match (self.durable.spec.mode, self.durable.spec.terms.on_prompt) {
-            (Mode::Native, _) | (Mode::Ask, OnPrompt::Allow) => "Yes",
-            (Mode::Ask, OnPrompt::Deny) => "No",
-            (Mode::Ask, OnPrompt::Ask) => return None,
-        };
-        dialog.options.iter().position(|o| o.starts_with(word))
-    }
-
-    fn start_dialog(&mut self, now: Now, dialog: &Dialog, out: &mut Vec<Effect>) {
-        match self.unattended(dialog) {
-            Some(wanted) if self.live.dialog_moves < DIALOG_MOVES => {
-                self.live.dialog_moves += 1;
-                let key = dialog.key_towards(wanted);
-                self.note(Source::Screen, now.ms, format!("dialog ({}): {}", dialog.kind, dialog.text));
-                self.note(Source::Dsx, now.ms, format!("start-up dialog settled by dsx: {key}"));
-                out.push(Effect::Press(adapter::key(key)));
-                out.push(Effect::Arm { timer: Timer::Dialog, after_ms: DIALOG_MS });
-            }
-            _ if self.durable.prompts.iter().any(|p| !p.options.is_empty()) => {}
-            _ => {
-                self.close_prompts(now, now.ms, "read in full off the screen", out);
-                let asked = Asked {
-                    kind: dialog.kind.clone(),
-                    text: dialog.text.clone(),
-                    options: dialog.numbered(),
-                    ..Asked::default()
-                };
-                let id = self.open_prompt(now, now.ms, asked, out);
-                // What dsx could not settle is for people.
-                self.live.asking.unanswerable.push(id);
-            }
-        }
     }
 }

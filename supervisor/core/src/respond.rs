@@ -14,9 +14,10 @@ use dsx_protocol::{ErrorKind, Prompt, Respond, Responded, WireError};
 
 use crate::adapter::{self, Answered, Way};
 use crate::durable::Held;
-use crate::evidence::{Dialog, Source};
+use crate::evidence::Source;
 use crate::fact::Fact;
 use crate::input::{Effect, Now, RequestId, ScreenText, Timer};
+use crate::pick::{Picking, is_of};
 use crate::session::Session;
 use crate::spec::{Cli, OnPrompt};
 
@@ -24,36 +25,17 @@ use crate::spec::{Cli, OnPrompt};
 const VERIFY_MS: u64 = 2_000;
 /// How long a dialog may take to be drawn after it was told of.
 const DRAWN_MS: u64 = 6_000;
-/// How long a key may take to move a dialog's pointer.
-const PICK_MS: u64 = 1_000;
-/// How long the screen must be quiet before a dialog is read.
-const PICK_QUIET_MS: u64 = 60;
-/// How long a dialog is left alone after it was first seen: it is drawn before it takes keys.
-const SETTLES_MS: u64 = 600;
-/// Looks at one dialog at most, keys or none.
-const PICK_LOOKS: u32 = 24;
 /// Who answers by itself.
 const BY_ITSELF: &str = "on-prompt";
-
-/// An answer that goes by keys, under way.
-#[derive(Debug)]
-pub(crate) struct Picking {
-    prompt: String,
-    label: String,
-    whose: Whose,
-    /// When its dialog was first seen.
-    seen_at: Option<u64>,
-    looks: u32,
-}
 
 /// Who answers, and who is to be told what came of it.
 #[derive(Debug)]
 pub(crate) struct Whose {
     /// None where a session answers by itself.
-    request: Option<RequestId>,
-    by: String,
+    pub request: Option<RequestId>,
+    pub by: String,
     /// Names the call.
-    key: Option<String>,
+    pub key: Option<String>,
 }
 
 /// A decision that the agent was told of, and has not shown yet to have taken.
@@ -84,6 +66,12 @@ impl Session {
         if let Some(prompt) = self.repeated_answer(respond) {
             return self.respond_again(request, prompt, out);
         }
+        if self.addressed(respond).is_ok_and(|p| self.hook_returns(now, &p.id)) {
+            self.live.responding.deferred.push((request, by, respond.clone()));
+            let after_ms = self.live.asking.returning_until - now.ms;
+            out.push(Effect::Arm { timer: Timer::Returned, after_ms });
+            return;
+        }
         let chooses = respond.answers.iter().any(|a| !a.choices.is_empty());
         let undrawn = |p: &Prompt| p.options.is_empty() && self.live.asking.labels.as_ref() == Some(&p.id);
         if chooses && self.addressed(respond).is_ok_and(undrawn) {
@@ -105,7 +93,13 @@ impl Session {
         }
     }
 
-    /// The dialog is drawn, or gone.
+    /// After a restart the hook of a prompt needs a moment to be back.
+    fn hook_returns(&self, now: Now, prompt: &str) -> bool {
+        let is_back = |h: &Held| self.live.asking.holds.iter().any(|(_, key)| *key == h.key);
+        now.ms < self.live.asking.returning_until && self.durable.held(prompt).is_some_and(|h| !is_back(h))
+    }
+
+    /// The dialog is drawn or gone, or the hook is back.
     pub(crate) fn respond_deferred(&mut self, now: Now, out: &mut Vec<Effect>) {
         for (request, by, respond) in std::mem::take(&mut self.live.responding.deferred) {
             self.respond(now, request, by, &respond, out);
@@ -221,9 +215,7 @@ impl Session {
             }
             Ok(Way::Pick(label)) => {
                 let prompt = prompt.id.clone();
-                self.live.responding.picking =
-                    Some(Picking { prompt, label, whose, seen_at: None, looks: 0 });
-                self.look_to_pick(false, out);
+                self.begin_to_pick(prompt, label, whose, out);
             }
             Err(error) => match whose.request {
                 Some(request) => {
@@ -235,7 +227,7 @@ impl Session {
         }
     }
 
-    fn decide(
+    pub(crate) fn decide(
         &mut self,
         now: Now,
         prompt: &str,
@@ -250,7 +242,7 @@ impl Session {
         out.push(Effect::Arm { timer: Timer::Verify, after_ms: VERIFY_MS });
     }
 
-    fn leave_to_people(&mut self, now: Now, prompt: &str, why: &str) {
+    pub(crate) fn leave_to_people(&mut self, now: Now, prompt: &str, why: &str) {
         self.note(Source::Dsx, now.ms, format!("{prompt} is left to people: {why}"));
         if !self.live.asking.unanswerable.iter().any(|p| p == prompt) {
             self.live.asking.unanswerable.push(prompt.to_owned());
@@ -278,6 +270,7 @@ impl Session {
             None => {
                 self.live.asking.holds.retain(|(_, k)| *k != key);
                 self.live.asking.holds.push((request, key));
+                self.respond_deferred(now, out);
                 self.show_unseen(now, out);
             }
         }
@@ -366,7 +359,9 @@ impl Session {
         let decided = |p: &&Prompt| self.durable.decision(&p.id).is_some_and(|d| is_due(d.at));
         let told: Vec<String> = self.durable.prompts.iter().filter(decided).map(|p| p.id.clone()).collect();
         for prompt in told {
-            match adapter::read_dialog(self.durable.spec.cli, screen) {
+            let dialog = adapter::read_dialog(self.durable.spec.cli, screen);
+            let open = self.durable.prompts.iter().find(|p| p.id == prompt);
+            match dialog.filter(|d| open.is_some_and(|p| is_of(d, p))) {
                 None => self.close_prompt(now, prompt, now.ms, "the dialog is gone", out),
                 Some(_) => self.decision_void(now, &prompt, out),
             }
@@ -383,67 +378,6 @@ impl Session {
             let error = WireError::new(ErrorKind::Failed, format!("prompt {prompt} of session {id}: {why}"))
                 .hint(format!("answer it in its terminal: 'dsx attach {id}'"))
                 .session(id);
-            out.push(Effect::Responded { request, result: Err(error) });
-        }
-    }
-
-    fn look_to_pick(&mut self, fresh: bool, out: &mut Vec<Effect>) {
-        out.push(Effect::Look { quiet_ms: PICK_QUIET_MS, fresh });
-        out.push(Effect::Arm { timer: Timer::Pick, after_ms: PICK_MS });
-    }
-
-    /// A key may have been lost: dialogs are drawn before they take keys.
-    pub(crate) fn pick_expired(&mut self, out: &mut Vec<Effect>) {
-        if self.live.responding.picking.is_some() {
-            self.look_to_pick(false, out);
-        }
-    }
-
-    /// One step towards the option: never a key without having seen where the pointer stands.
-    pub(crate) fn pick(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
-        let Some(mut picking) = self.live.responding.picking.take() else { return };
-        let Some(prompt) = self.durable.prompts.iter().find(|p| p.id == picking.prompt).cloned() else {
-            return;
-        };
-        picking.looks += 1;
-        if picking.looks > PICK_LOOKS {
-            return self.pick_failed(now, picking, "its dialog did not come to the option", out);
-        }
-        let dialog = adapter::read_dialog(self.durable.spec.cli, screen);
-        let dialog = dialog.filter(|d| is_of(d, &prompt));
-        let wanted = dialog.as_ref().and_then(|d| place_of(d, &picking.label));
-        let (Some(dialog), Some(wanted)) = (dialog, wanted) else {
-            // Not drawn yet, or drawn over.
-            self.live.responding.picking = Some(picking);
-            return self.look_to_pick(true, out);
-        };
-        let seen_at = *picking.seen_at.get_or_insert(now.ms);
-        if now.ms < seen_at + SETTLES_MS {
-            self.live.responding.picking = Some(picking);
-            out.push(Effect::Arm { timer: Timer::Pick, after_ms: seen_at + SETTLES_MS - now.ms });
-            return;
-        }
-        let key = dialog.key_towards(wanted);
-        self.note(Source::Dsx, now.ms, format!("prompt {}: {key}, for '{}'", prompt.id, picking.label));
-        out.push(Effect::Press(adapter::key(key)));
-        if dialog.selected == wanted {
-            out.push(Effect::Disarm(Timer::Pick));
-            let Picking { label, whose, .. } = picking;
-            self.decide(now, &prompt.id, None, label, whose, out);
-        } else {
-            self.live.responding.picking = Some(picking);
-            self.look_to_pick(true, out);
-        }
-    }
-
-    fn pick_failed(&mut self, now: Now, picking: Picking, why: &str, out: &mut Vec<Effect>) {
-        out.push(Effect::Disarm(Timer::Pick));
-        self.leave_to_people(now, &picking.prompt, why);
-        if let Some(request) = picking.whose.request {
-            let id = &self.durable.spec.id;
-            let what = format!("prompt {} of session {id} could not be answered: {why}", picking.prompt);
-            let error = WireError::new(ErrorKind::Failed, what).session(id);
-            let error = error.hint(format!("answer it in its terminal: 'dsx attach {id}'"));
             out.push(Effect::Responded { request, result: Err(error) });
         }
     }
@@ -477,17 +411,6 @@ impl Session {
             && self.live.responding.picking.as_ref().is_none_or(|p| p.prompt != prompt.id)
             && !self.live.asking.unanswerable.contains(&prompt.id)
     }
-}
-
-/// Whether a dialog on the screen is that of a prompt: the pointer must not be moved in another one.
-fn is_of(dialog: &Dialog, prompt: &Prompt) -> bool {
-    prompt.options.iter().all(|o| place_of(dialog, &o.label).is_some())
-}
-
-/// Where an option stands; a description may follow its label.
-fn place_of(dialog: &Dialog, label: &str) -> Option<usize> {
-    let exact = dialog.options.iter().position(|o| o == label);
-    exact.or_else(|| dialog.options.iter().position(|o| o.starts_with(label)))
 }
 
 fn ended(by: &str, answer: Option<&String>) -> String {

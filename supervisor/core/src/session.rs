@@ -162,6 +162,7 @@ impl Session {
             Input::Keys => {
                 self.live.used_at = now.ms;
                 self.keys();
+                self.typed_at(now, out);
             }
             Input::Viewers(count) => self.viewed(now, count, out),
             Input::Rename { request, name } => self.rename(now, request, name, out),
@@ -333,6 +334,10 @@ impl Session {
             Timer::Draft(turn) => self.draft_expired(now, turn, out),
             Timer::Hook => self.hook_awaited(now, out),
             Timer::Labels => self.labels_expired(now, out),
+            Timer::Returned => {
+                self.live.asking.returning_until = 0;
+                self.respond_deferred(now, out);
+            }
             Timer::Unattended => self.answer_unattended(now, true, out),
             Timer::Unheld => self.unheld_expired(now, out),
             Timer::Verify => self.verify_expired(out),

@@ -97,6 +97,8 @@ impl Progress {
                 (true, Some(rest.clone()))
             }
             Some((Reported::Resting(_), _)) | None => (false, None),
+            // A plain program that was typed at does not ask any more, whatever it said before.
+            Some((Reported::Blocked, _)) if durable.spec.cli == Cli::Command => (false, None),
             Some((Reported::Working | Reported::Blocked, _)) => (true, None),
         };
         Self { turn: Some(turn), since, osc_busy, osc_began, osc_rest, ..Self::default() }

@@ -100,7 +100,7 @@ impl Session {
     }
 
     fn prompted(&self, waiter: &Waiter) -> Option<Settled> {
-        let prompt = self.asks()?;
+        let prompt = self.asks_in_full()?;
         let mut settled = self.settled(waiter, "waiting");
         settled.prompt = Some(prompt.clone());
         Some(settled)

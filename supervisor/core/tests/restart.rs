@@ -180,7 +180,7 @@ fn a_repeated_key_is_answered_as_the_first_call_would_have_been() {
 fn a_question_answered_meanwhile_is_not_open() {
     let mut d = Driver::ready(Cli::Claude);
     d.run("one");
-    d.said(Source::Osc7501, asks()).feed(Input::Fired(Timer::Hook));
+    d.said(Source::Osc7501, asks()).said(Source::SessionFile, asks()).feed(Input::Fired(Timer::Hook));
     assert_eq!(d.prompts(), 1);
     d.crash();
     d.said(Source::SessionFile, Evidence::Busy).recovered(Recovery::Unknown);

@@ -15,6 +15,8 @@
 //! | `tool read PATH` | the Read tool |
 //! | `tool edit PATH OLD\|NEW` | the Edit tool; the file must have been read before |
 //! | `tool webfetch URL` | the WebFetch tool |
+//! | `tool bigbash BYTES` | the Bash tool with a command of so many bytes that does nothing |
+//! | `tool bigwrite PATH BYTES` | the Write tool with so many bytes of text |
 //! | `tools JSON` | any tools in one message: an array of `{"name": .., "input": ..}` |
 //! | `background CMD` | the Bash tool with `run_in_background` |
 //! | `parallel CMD \| CMD ...` | several Bash tools in one message |
@@ -173,9 +175,17 @@ fn tool(name: &str, input: &str) -> Answer {
             let (old, new) = after.split_once('|').unwrap_or((after, ""));
             ToolUse::new("Edit", json!({ "file_path": first, "old_string": old, "new_string": new }))
         }
+        "bigbash" => return Answer::Tools(vec![bash(&format!(": {}", filling(input, 2)), false)]),
+        "bigwrite" => ToolUse::new("Write", json!({ "file_path": first, "content": filling(after, 0) })),
         "webfetch" => ToolUse::new("WebFetch", json!({ "url": input, "prompt": "a scripted question" })),
         _ => bash(input, false),
     })
+}
+
+/// So many bytes of text, less some.
+fn filling(bytes: &str, less: usize) -> String {
+    let bytes = bytes.parse::<usize>().unwrap_or(0).saturating_sub(less);
+    "abcdefghi ".chars().cycle().take(bytes).collect()
 }
 
 fn tools(text: &str) -> Answer {
@@ -290,6 +300,14 @@ mod tests {
         assert_eq!(edit, ToolUse::new("Edit", input));
         let fetch = only_tool("tool webfetch http://127.0.0.1:9/x");
         assert_eq!((fetch.name.as_str(), &fetch.input["url"]), ("WebFetch", &json!("http://127.0.0.1:9/x")));
+    }
+
+    #[test]
+    fn large_input_is_made_here() {
+        let command = |text| only_tool(text).input["command"].as_str().unwrap().len();
+        assert_eq!(command("tool bigbash 1000000"), 1_000_000);
+        let write = only_tool("tool bigwrite /a/b 25");
+        assert_eq!(write.input["content"], "abcdefghi abcdefghi abcde");
     }
 
     #[test]

@@ -160,7 +160,11 @@ fn questions(prompt: &Prompt, answers: &[Answer]) -> Result<Answered, WireError>
         let place = place.get_or_insert_with(Said::default);
         place.text = answer.text.clone().or(place.text.take());
         for choice in &answer.choices {
-            place.labels.push(option(options, choice).ok_or_else(|| not_offered(id, choice, options))?);
+            let label = option(options, choice).ok_or_else(|| not_offered(id, choice, options))?;
+            if place.labels.contains(&label) {
+                return Err(usage(format!("'{label}' is chosen twice for prompt {id}"), "choose it once"));
+            }
+            place.labels.push(label);
         }
         let parts = place.labels.len() + usize::from(place.text.is_some());
         if parts == 0 || (parts > 1 && !multiple) || (place.text.is_some() && parts > 1) {

@@ -114,6 +114,8 @@ struct Payload {
     tool_name: Option<String>,
     agent_id: Option<String>,
     tool_input: Value,
+    /// Put there by the hook itself.
+    dsx_plan: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -161,11 +163,11 @@ pub(super) fn read_hook(payload: &[u8]) -> Vec<Evidence> {
             said.push(Evidence::Failed { error, text: None, prompt: p.prompt_id });
         }
         "PermissionRequest" => {
-            let asked = claude_prompt::asked(p.tool_name, &p.tool_input);
+            let asked = claude_prompt::asked(p.tool_name, &p.tool_input, p.dsx_plan.as_deref());
             said.push(Evidence::Blocked(Asked { agent: p.agent_id.is_some(), ..asked }));
         }
         "PostToolUse" | "PostToolUseFailure" => {
-            let asked = claude_prompt::asked(p.tool_name, &p.tool_input);
+            let asked = claude_prompt::asked(p.tool_name, &p.tool_input, None);
             // Of a question or a plan only its tool is the same afterwards.
             let command = asked.command.filter(|_| asked.kind == "permission");
             said.extend(asked.tool.map(|tool| Evidence::ToolDone { tool, command }));

@@ -41,6 +41,8 @@ fn numbered(lines: &[String], pointed: usize) -> Option<(usize, Vec<String>, usi
                 selected = if i == pointed { Some(options.len()) } else { selected };
                 options.push(label(line));
             }
+            // What a key of its own would do with the option's text.
+            None if deeper && line.trim().starts_with("shift+tab to ") => {}
             None if deeper => {
                 let option = options.last_mut()?;
                 option.push(' ');
@@ -91,8 +93,16 @@ fn label(line: &str) -> String {
 
 fn question(above: &[String]) -> String {
     let asks = above.iter().rev().find(|l| l.trim_end().ends_with('?'));
-    let headline = above.iter().find(|l| l.chars().any(char::is_alphabetic));
-    asks.or(headline).map(|l| l.trim().to_owned()).unwrap_or_default()
+    if let Some(asks) = asks {
+        return asks.trim().to_owned();
+    }
+    let said = |l: &&String| l.chars().any(char::is_alphabetic);
+    let mut said = above.iter().filter(said).map(|l| l.trim());
+    match (said.next().unwrap_or_default(), said.next()) {
+        // It names the thing in the next row.
+        (headline, Some(thing)) if headline.ends_with(':') => format!("{headline} {thing}"),
+        (headline, _) => headline.to_owned(),
+    }
 }
 
 /// The text of the input box: what follows the pointer between two rules. A hint, which is drawn dim, is none.
@@ -163,6 +173,9 @@ mod tests {
         assert_eq!(dialog.options, ["No, exit", "Yes, I trust it"]);
         assert_eq!((dialog.selected, dialog.kind.as_str()), (0, "trust"));
         assert_eq!(dialog.text, "Is this a project you trust?");
+        let shown =
+            screen(" Accessing workspace:\n\n /a/b\n\n Quick check\n\n ❯ No, exit\n   Yes, I trust it\n");
+        assert_eq!(read_dialog(&shown).unwrap().text, "Accessing workspace: /a/b");
         let shown = screen("Detected a custom API key\n\n   1. Yes\n ❯ 2. No (recommended)\n");
         let dialog = read_dialog(&shown).unwrap();
         assert_eq!((dialog.options[0].as_str(), dialog.selected, dialog.kind.as_str()), ("Yes", 1, "login"));
@@ -182,6 +195,10 @@ mod tests {
         );
         let dialog = read_dialog(&shown).unwrap();
         assert_eq!(dialog.options, ["Red warm", "Blue", "Type something.", "Chat about this"]);
+        let shown = screen(
+            " Here is the plan:\n 1. do a\n 2. do b\n\n Proceed?\n ❯ 1. Yes\n   2. Tell Claude what to change\n      shift+tab to approve with this feedback\n\n ctrl+g to edit",
+        );
+        assert_eq!(read_dialog(&shown).unwrap().options, ["Yes", "Tell Claude what to change"]);
         // An answer that lists things is no dialog.
         assert_eq!(read_dialog(&screen("● 1. one\n  2. two\n──────────────\n❯ \n──────────────")), None);
     }

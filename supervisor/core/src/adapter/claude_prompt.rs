@@ -10,7 +10,8 @@ const TEXT_MAX: usize = 192 * 1024;
 /// Questions and options of one prompt: more are not believed.
 const LIST_MAX: usize = 64;
 
-pub(super) fn asked(tool: Option<String>, input: &Value) -> Asked {
+/// `plan` is what stands in the plan's file, where the tool was not given its text.
+pub(super) fn asked(tool: Option<String>, input: &Value, plan: Option<&str>) -> Asked {
     let name = tool.clone().unwrap_or_else(|| "a tool".to_owned());
     match name.as_str() {
         "AskUserQuestion" => question(tool, input),
@@ -18,7 +19,7 @@ pub(super) fn asked(tool: Option<String>, input: &Value) -> Asked {
             kind: "plan".to_owned(),
             tool,
             text: "approve the plan?".to_owned(),
-            command: text(input, "plan"),
+            command: text(input, "plan").or_else(|| plan.map(bounded)),
             input: kept(input),
             ..Asked::default()
         },
@@ -111,18 +112,19 @@ mod tests {
 
     #[test]
     fn a_permission_tells_what_would_be_done_in_full() {
-        let bash = asked(Some("Bash".into()), &json!({"command": "rm -r x", "description": "clean"}));
+        let bash = asked(Some("Bash".into()), &json!({"command": "rm -r x", "description": "clean"}), None);
         assert_eq!((bash.kind.as_str(), bash.command.as_deref()), ("permission", Some("rm -r x")));
         assert_eq!(bash.diff, None);
         let edit = asked(
             Some("Edit".into()),
             &json!({"file_path": "/a", "old_string": "one\ntwo", "new_string": "three"}),
+            None,
         );
         assert_eq!(edit.command.as_deref(), Some("/a"));
         assert_eq!(edit.diff.as_deref(), Some("--- /a\n+++ /a\n@@\n-one\n-two\n+three\n"));
-        let write = asked(Some("Write".into()), &json!({"file_path": "/a", "content": "x\ny\n"}));
+        let write = asked(Some("Write".into()), &json!({"file_path": "/a", "content": "x\ny\n"}), None);
         assert_eq!(write.diff.as_deref(), Some("--- /a\n+++ /a\n@@\n+x\n+y\n"));
-        let other = asked(Some("mcp__x".into()), &json!({"a": 1}));
+        let other = asked(Some("mcp__x".into()), &json!({"a": 1}), None);
         assert_eq!(other.command.as_deref(), Some(r#"{"a":1}"#));
     }
 
@@ -133,7 +135,7 @@ mod tests {
              "options": [{"label": "Red", "description": "warm"}, {"label": "Blue"}]},
             {"question": "Why?", "options": []},
         ]});
-        let question = asked(Some("AskUserQuestion".into()), &input);
+        let question = asked(Some("AskUserQuestion".into()), &input, None);
         assert_eq!(question.text, "Which? Why?");
         assert_eq!(question.questions.len(), 2);
         assert!(question.questions[0].multiple && !question.questions[1].multiple);
@@ -143,12 +145,20 @@ mod tests {
     }
 
     #[test]
+    fn a_plan_is_told_by_its_tool_or_its_file() {
+        let plan = |input| asked(Some("ExitPlanMode".into()), &input, Some("of the file")).command;
+        assert_eq!(plan(json!({"plan": "of the tool"})).as_deref(), Some("of the tool"));
+        assert_eq!(plan(json!({})).as_deref(), Some("of the file"));
+    }
+
+    #[test]
     fn what_is_too_long_is_cut_and_says_so() {
         let long = "é".repeat(600_000);
-        let bash = asked(Some("Bash".into()), &json!({ "command": long }));
+        let bash = asked(Some("Bash".into()), &json!({ "command": long }), None);
         let command = bash.command.unwrap();
         assert!(command.len() < TEXT_MAX + 64 && command.ends_with("bytes more)"), "{}", command.len());
-        let question = asked(Some("AskUserQuestion".into()), &json!({"questions": [{"question": long}]}));
+        let question =
+            asked(Some("AskUserQuestion".into()), &json!({"questions": [{"question": long}]}), None);
         assert_eq!(question.input, None);
     }
 }

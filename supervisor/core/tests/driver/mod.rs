@@ -65,13 +65,19 @@ pub fn done() -> Evidence {
 }
 
 impl Driver {
-    /// Started, and at rest by the status record and, for Claude, the session file.
-    pub fn ready(cli: Cli) -> Self {
+    /// Started, and nothing more.
+    pub fn starting(cli: Cli) -> Self {
         let mut out = Vec::new();
         let session = Session::create(spec(cli), &mut out);
         let mut driver = Self { session, now: 10, facts: Vec::new(), out: Vec::new() };
         driver.keep(&out);
         driver.feed(Input::Started { pid: 7, start_time: 7 });
+        driver
+    }
+
+    /// Started, and at rest by the status record and, for Claude, the session file.
+    pub fn ready(cli: Cli) -> Self {
+        let mut driver = Self::starting(cli);
         if cli != Cli::Command {
             driver.said(Source::Osc7501, idle());
         }
