@@ -424,7 +424,6 @@ impl Session {
             self.composer_seen(now, screen, out);
             return;
         }
-        self.verify_on_screen(now, screen, out);
         if let Some(dialog) = adapter::read_dialog(self.durable.spec.cli, screen) {
             self.start_dialog(now, &dialog, out);
         } else if let Some((at, asked)) = self.live.start_asked.clone() {
