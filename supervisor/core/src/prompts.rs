@@ -375,9 +375,9 @@ impl Session {
             return;
         }
         self.pick(now, screen, out);
+        self.verify_on_screen(now, screen, out);
         if self.durable.ready {
             self.read_labels(now, screen, out);
-            self.verify_on_screen(now, screen, out);
             self.submit_again(now, screen, out);
             self.submit_steer_again(now, screen, out);
             self.composer_seen(now, screen, out);

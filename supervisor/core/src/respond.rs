@@ -364,9 +364,12 @@ impl Session {
     pub(crate) fn verify_on_screen(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
         let is_due = |at: u64| now.ms >= at + VERIFY_MS;
         let decided = |p: &&Prompt| self.durable.decision(&p.id).is_some_and(|d| is_due(d.at));
-        let told: Vec<String> = self.durable.prompts.iter().filter(decided).map(|p| p.id.clone()).collect();
-        for prompt in told {
-            match adapter::read_dialog(self.durable.spec.cli, screen) {
+        let told = self.durable.prompts.iter().filter(decided);
+        let told: Vec<(String, String)> = told.map(|p| (p.id.clone(), p.text.clone())).collect();
+        for (prompt, text) in told {
+            // At start-up another dialog may follow, and each was read off the screen.
+            let stands = |dialog: &Dialog| self.durable.ready || dialog.text == text;
+            match adapter::read_dialog(self.durable.spec.cli, screen).filter(stands) {
                 None => self.close_prompt(now, prompt, now.ms, "the dialog is gone", out),
                 Some(_) => self.decision_void(now, &prompt, out),
             }
