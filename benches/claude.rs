@@ -6,10 +6,11 @@
 use std::cell::Cell;
 use std::os::fd::AsFd as _;
 use std::path::Path;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use dsx_benches::figures::{Samples, at_most, note, over, paired, side, title};
 use dsx_benches::process::{command, timed_dsx};
+use dsx_benches::signals::{said, since_1970};
 use dsx_tests::DEADLINE;
 use dsx_tests::agents::{CLAUDE, install_or_skip};
 use dsx_tests::dsx::Dsx;
@@ -19,8 +20,6 @@ use dsx_tests::pty::{Pty, PtyCommand};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use serde_json::Value;
-use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 const CREATE: Duration = Duration::from_millis(150);
 const SEND: Duration = Duration::from_millis(60);
@@ -166,17 +165,4 @@ fn wait(dsx: &Dsx<'_>, server: &ModelServer, id: &str) {
     side("after the deciding signal", &after_signal);
     at_most("wait after the deciding signal", &after_signal, WAIT);
     note("after the model's last byte (Claude's own time in it)", &after_model);
-}
-
-fn since_1970() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970")
-}
-
-/// When a source last said so, since 1970, to the millisecond.
-fn said(explained: &Value, source: &str, word: &str) -> Option<Duration> {
-    let signals = explained["signals"].as_array().expect("signals");
-    let of = |s: &&Value| s["source"] == source && s["said"].as_str().is_some_and(|t| t.starts_with(word));
-    let at = signals.iter().filter(of).filter_map(|s| s["at"].as_str()).max()?;
-    let at = OffsetDateTime::parse(at, &Rfc3339).expect("a time of RFC 3339");
-    Some(Duration::from_millis((at.unix_timestamp_nanos() / 1_000_000) as u64))
 }

@@ -25,6 +25,12 @@ impl Samples {
         self.at(50)
     }
 
+    /// The greatest one.
+    #[must_use]
+    pub fn max(&self) -> Duration {
+        self.at(100)
+    }
+
     /// The smallest that `percent` of the samples do not exceed.
     fn at(&self, percent: usize) -> Duration {
         let rank = (self.sorted.len() * percent).div_ceil(100).max(1);

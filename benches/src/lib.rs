@@ -7,7 +7,9 @@
 // As in the tests: a broken expectation of the harness is said by a panic.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+pub mod corpus;
 pub mod figures;
 pub mod process;
+pub mod signals;
 pub mod tmux;
 pub mod viewer;

@@ -276,7 +276,9 @@ impl State {
         let name = caller.name();
         let live = |e: &&Entry| e.creator == name && e.handle.summary.borrow().status != "exited";
         let depth = admit(caller, self.sessions.values().filter(live).count(), self.limit)?;
-        let id = pick_name(seed, |id| self.sessions.contains_key(id));
+        // Nor one that somebody else's sessions know as their creator's: whoever had it next would own them.
+        let creates = |id: &str| self.sessions.values().any(|e| e.creator == id);
+        let id = pick_name(seed, |id| self.sessions.contains_key(id) || creates(id));
         Ok(Reservation::New(Box::new(self.insert(id, name.to_owned(), depth, key))))
     }
 
@@ -387,6 +389,36 @@ pub fn selects(session: &Summary, list: &List) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_not_given_again_while_it_is_somebodys_creator() {
+        let mut state = State { limit: 9, keeper_pid: 1, sessions: BTreeMap::new(), waits: Vec::new() };
+        let reserve = |state: &mut State| match state.reserve(&Caller::User, None, 7).unwrap() {
+            Reservation::New(reserved) => reserved.id.clone(),
+            Reservation::Repeat(_) => panic!("nothing is repeated"),
+        };
+        let parent = reserve(&mut state);
+        state.insert("child-mid".to_owned(), parent.clone(), 1, None);
+        state.sessions.remove(&parent);
+        let other = reserve(&mut state);
+        assert_ne!(other, parent);
+        state.sessions.remove("child-mid");
+        assert_eq!(reserve(&mut state), parent);
+    }
+
+    #[test]
+    fn waits_stand_for_as_long_as_they_are_held() {
+        let mut state = State { limit: 9, keeper_pid: 1, sessions: BTreeMap::new(), waits: Vec::new() };
+        let held = std::sync::Arc::new(());
+        let mut stand = |by: &str, on: &str, held: &std::sync::Arc<()>| {
+            state.stand(by.to_owned(), on.to_owned(), std::sync::Arc::downgrade(held))
+        };
+        stand("a", "b", &held).unwrap();
+        let other = std::sync::Arc::new(());
+        assert!(stand("b", "a", &other).is_err());
+        drop(held);
+        stand("b", "a", &other).unwrap();
+    }
 
     #[test]
     fn a_list_names_group_and_all_labels() {

@@ -24,6 +24,7 @@ mod ids;
 mod job;
 mod kill;
 mod limits;
+mod logs;
 mod main_job;
 mod output;
 mod plumbing;

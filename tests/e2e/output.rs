@@ -8,7 +8,7 @@ use dsx_tests::dsx::Dsx;
 use dsx_tests::home::Home;
 use dsx_tests::pty::{PtyCommand, Terminal};
 
-use crate::job::{create, dsx, fifo, heard, shell};
+use crate::job::{create, dsx, eventually, fifo, heard, screen, shell};
 
 /// Sets a title and a colour, asks the terminal something, hides text, reorders it, beeps.
 const HOSTILE: &str = "\u{1b}]0;EVIL TITLE\u{7}\u{1b}[31mred\u{1b}[0m \u{1b}[c\u{1b}]52;c;ZXZpbA==\u{7}a\u{202e}b\
@@ -33,6 +33,8 @@ fn hostile(home: &Home, dsx: &Dsx<'_>) -> String {
         ],
     );
     heard(&done);
+    // It has printed; the supervisor may be about to read it.
+    eventually(dsx, &id, || screen(dsx, &id).contains("red "));
     id
 }
 

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 
 use crate::job::{answer, create, dsx, fifo, heard, shell};
 
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 23] = [
     "create",
     "send",
     "wait",
@@ -23,6 +23,7 @@ const VERBS: [&str; 22] = [
     "keys",
     "interrupt",
     "logs",
+    "events",
     "attach",
     "kill",
     "doctor",

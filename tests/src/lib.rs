@@ -18,6 +18,7 @@ pub mod model_server;
 pub mod pty;
 pub mod stress;
 mod sweep;
+pub mod truth;
 
 /// How long a wait may take before it counts as a failure. Generous on purpose: it is reached only when
 /// something is broken, and a loaded machine must not look broken.

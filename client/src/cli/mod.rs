@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
 use dsx_protocol::TurnId;
 
 pub(crate) use care::{DescribeArgs, HandoffArgs, RenameArgs};
-pub(crate) use following::EventsArgs;
+pub(crate) use following::{EventsArgs, LogsArgs};
 pub(crate) use help::parse;
 pub(crate) use prompts::{PromptsArgs, RespondArgs};
 pub(crate) use skills::InstallSkillArgs;
@@ -349,18 +349,6 @@ pub(crate) struct KeysArgs {
     /// The keys
     #[arg(required = true, allow_hyphen_values = true)]
     pub keys: Vec<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct LogsArgs {
-    /// The session
-    pub id: String,
-    /// The output's bytes as they came
-    #[arg(long, conflicts_with = "json")]
-    pub raw: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

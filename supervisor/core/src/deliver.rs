@@ -231,8 +231,8 @@ impl Session {
         let p = &self.live.progress;
         let Some(known) = delivering.filter(|_| p.turn == Some(turn)) else { return };
         // For shells the status record says `working` with nothing to do; the session file does not.
-        let behind = known.enqueued || known.ahead.is_some();
-        let by_file = behind && matches!(self.live.file, Some((Said::Busy, _)));
+        let by_file =
+            (known.enqueued || known.ahead.is_some()) && matches!(self.live.file, Some((Said::Busy, _)));
         // What asks is at work on something, whatever shells there are.
         let asks = !self.durable.prompts.is_empty();
         let works = by_file || asks || (self.agent_is_busy() && !self.live.shells_linger);

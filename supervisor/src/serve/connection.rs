@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use dsx_core::{Caller, RequestId, WaiterId};
 use dsx_protocol::{
-    Decoder, ErrorKind, Frame, Hello, Kind, List, Prompts, Reply, Request, Resize, Sessions, Wait, WireError,
-    agree, body, decode, encode,
+    Decoder, ErrorKind, Events, Frame, Hello, Kind, List, Prompts, Reply, Request, Resize, Sessions,
+    Transcript, Wait, WireError, agree, body, decode, encode,
 };
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
@@ -191,10 +191,11 @@ impl Connection {
                 handle.deliver(Command::Resize(*viewer, cols, rows)).await;
                 Ok(())
             }
-            Request::Events(asked) => {
-                let (services, caller) = (self.services.clone(), self.caller().await);
-                let follows = asked.follow;
-                self.stream(follows, super::events::tell(services, caller, asked, to));
+            Request::Events(asked) => self.events(asked, to).await,
+            Request::Transcript(asked) => self.transcript(asked, to).await,
+            Request::Logs(asked) if asked.follow => {
+                let handle = self.find(&asked.session).await?;
+                self.stream(true, super::logs::follow(self.services.clone(), handle, asked, to));
                 Ok(())
             }
             Request::Supervisor(supervisor) => {
@@ -255,6 +256,18 @@ impl Connection {
             return Ok(());
         }
         handle.put(Command::Request(request, to))
+    }
+
+    async fn events(&mut self, asked: Events, to: ReplyTo) -> Result<(), WireError> {
+        let caller = self.caller().await;
+        self.stream(asked.follow, super::events::tell(self.services.clone(), caller, asked, to));
+        Ok(())
+    }
+
+    async fn transcript(&mut self, asked: Transcript, to: ReplyTo) -> Result<(), WireError> {
+        let handle = self.find(&asked.session).await?;
+        self.stream(asked.follow, super::transcript::tell(self.services.clone(), handle, asked, to));
+        Ok(())
     }
 
     /// What has an end goes on to it, as every answer does, even if the client says that it asks no more.

@@ -29,6 +29,7 @@ use dsx_core::{Evidence, Exit, RequestId, Source, Spec, WaiterId};
 use dsx_protocol::{Attach, ErrorKind, Prompt, Reply, Request, Respond, Settled, Summary, Wait, WireError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
+use crate::log::LogReader;
 use crate::serve::ReplyTo;
 
 pub(crate) use birth::core_exit;
@@ -53,6 +54,8 @@ pub enum Command {
     /// A wait, with the name by which it can be given up, and the session that asks from inside of it.
     Wait(WaiterId, Wait, Waiter, Option<String>),
     Unwait(WaiterId),
+    /// Its output, and what tells of more.
+    Output(oneshot::Sender<(LogReader, watch::Receiver<u64>)>),
     /// What it was asked to be.
     Spec(oneshot::Sender<Box<Spec>>),
     /// Answer once the agent takes input, asks something, or has ended.

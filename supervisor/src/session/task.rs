@@ -200,6 +200,10 @@ impl Task {
             }
             // Whoever asked may have gone.
             Command::Spec(answer) => drop(answer.send(Box::new(self.core.spec().clone()))),
+            Command::Output(answer) => {
+                // Whoever asked may have gone meanwhile.
+                let _ = answer.send((self.log.clone(), self.output_seen.subscribe()));
+            }
             Command::WhenReady(to) => self.when_ready.push(to),
             Command::Said(said) => {
                 for (source, at, evidence) in said {

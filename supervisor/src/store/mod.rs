@@ -7,6 +7,7 @@ mod events;
 mod look;
 mod open;
 mod schema;
+mod written;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::clock::now_ms;
 pub use events::{Kept, Page, Recorded};
 pub use look::{Looked, look};
 pub use open::{OpenError, Opened};
+pub use written::{Answered, Written};
 
 /// The database's name in the state directory.
 pub const FILE: &str = "dsx.db";
@@ -66,6 +68,8 @@ enum Job {
     Remove { session: String, at: u64, by: Option<&'static str>, answer: Answer<()> },
     Kept { names: Vec<String>, answer: Answer<Kept> },
     Page { after: u64, session: Option<String>, answer: Answer<Page> },
+    Written { session: String, after: Option<TurnId>, answer: Answer<Written> },
+    Answered { session: String, from: TurnId, answer: Answer<Vec<Answered>> },
     Load { answer: Answer<Vec<(String, History)>> },
 }
 
@@ -189,6 +193,12 @@ fn perform(connection: &Connection, job: Job, recorded: &mut Vec<Arc<Recorded>>)
         Job::Kept { names, answer } => after(answer, events::kept(connection, &names)),
         Job::Page { after: cursor, session, answer } => {
             after(answer, events::page(connection, cursor, session.as_deref()))
+        }
+        Job::Written { session, after: turn, answer } => {
+            after(answer, written::written(connection, &session, turn))
+        }
+        Job::Answered { session, from, answer } => {
+            after(answer, written::answered(connection, &session, from))
         }
         Job::Load { answer } => after(answer, load(connection)),
     }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::http::{Connection, HttpRequest};
-use super::log::{Kind, Request, Shared};
-use super::script::{Answer, Pause, ToolUse, answer_to};
+use super::log::{Kind, Manner, Request, Shared};
+use super::script::{Answer, Pause, ToolUse, answer_to, digest};
 
 /// How long a held answer lasts at most: past every deadline of a test, so that a forgotten release fails
 /// the test and not the server.
@@ -22,6 +22,14 @@ pub fn serve(stream: TcpStream, shared: &Shared) {
         let done = match answer {
             None => connection.respond(200, "text/plain", b"", http.method == "HEAD"),
             Some(Answer::Fail(status)) => fail(&mut connection, status),
+            Some(Answer::After { name, then }) => {
+                let mut reply = Reply { connection: &mut connection, shared, number, body: &body };
+                reply.pause_at(&name);
+                match *then {
+                    Answer::Fail(status) => fail(&mut connection, status),
+                    then => reply.send(&then),
+                }
+            }
             Some(answer) => Reply { connection: &mut connection, shared, number, body: &body }.send(&answer),
         };
         shared.update(|log| log.requests[number].sent = Some(Instant::now()));
@@ -35,7 +43,7 @@ pub fn serve(stream: TcpStream, shared: &Shared) {
 /// Enters the request into the log and decides its answer; `None` is for what asks for no message.
 fn record(http: &HttpRequest, shared: &Shared) -> (usize, Option<Answer>, Value) {
     let body: Value = serde_json::from_slice(&http.body).unwrap_or_default();
-    let (kind, texts, answer) = read_request(http, &body);
+    let (kind, texts, answer) = read_request(http, &body, shared.manner);
     let request = Request {
         number: 0,
         at: Instant::now(),
@@ -56,7 +64,7 @@ fn record(http: &HttpRequest, shared: &Shared) -> (usize, Option<Answer>, Value)
     (number, answer, body)
 }
 
-fn read_request(http: &HttpRequest, body: &Value) -> (Kind, Vec<String>, Option<Answer>) {
+fn read_request(http: &HttpRequest, body: &Value, manner: Manner) -> (Kind, Vec<String>, Option<Answer>) {
     if http.method != "POST" || !http.path.starts_with("/v1/messages") {
         return (Kind::Probe, Vec::new(), None);
     }
@@ -68,10 +76,17 @@ fn read_request(http: &HttpRequest, body: &Value) -> (Kind, Vec<String>, Option<
         return (Kind::Helper, last.texts, Some(Answer::Text("scripted".into())));
     }
     if !last.results.is_empty() {
-        let answer = Answer::Text(format!("tool said: {}", last.results.join(" | ")));
-        return (Kind::ToolResult, last.texts, Some(answer));
+        let answer = match manner {
+            Manner::Terse => "the tool has said so".to_owned(),
+            Manner::Scripts | Manner::Digests => format!("tool said: {}", last.results.join(" | ")),
+        };
+        return (Kind::ToolResult, last.texts, Some(Answer::Text(answer)));
     }
-    let answer = answer_to(last.texts.last().map_or("", String::as_str));
+    let text = last.texts.last().map_or("", String::as_str);
+    let answer = match manner {
+        Manner::Digests => Answer::Text(digest(text)),
+        Manner::Scripts | Manner::Terse => answer_to(text),
+    };
     let answer = answer.with_plan_in(plan_file(body).as_deref());
     (Kind::Turn, last.texts, Some(answer))
 }

@@ -97,6 +97,19 @@ impl Log {
 pub(super) struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    pub manner: Manner,
+}
+
+/// How the model answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Manner {
+    /// By the scripts, and after tools with what they said.
+    #[default]
+    Scripts,
+    /// By the scripts, and without the words of tools.
+    Terse,
+    /// No text is a script: each is answered with its digest.
+    Digests,
 }
 
 #[derive(Debug, Default)]
@@ -107,6 +120,10 @@ struct State {
 }
 
 impl Shared {
+    pub fn new(manner: Manner) -> Self {
+        Self { manner, ..Self::default() }
+    }
+
     // A test that panicked while it held the lock leaves the log as true as before.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

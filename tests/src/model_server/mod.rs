@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-pub use log::{Kind, Log, Request};
+pub use log::{Kind, Log, Manner, Request};
 pub use script::digest;
 
 use log::Shared;
@@ -33,9 +33,15 @@ impl ModelServer {
     /// Starts a server on a free port of the loopback interface.
     #[must_use]
     pub fn start() -> Self {
+        Self::start_with(Manner::Scripts)
+    }
+
+    /// The same, answering in that manner.
+    #[must_use]
+    pub fn start_with(manner: Manner) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("listening on loopback");
         let address = listener.local_addr().expect("the listener's address");
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(Shared::new(manner));
         let for_acceptor = Arc::clone(&shared);
         let acceptor = thread::spawn(move || accept(&listener, &for_acceptor));
         Self { address, shared, acceptor: Some(acceptor) }

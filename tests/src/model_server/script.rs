@@ -7,6 +7,7 @@
 //! | `slow MS TEXT` | half of TEXT, MS milliseconds later the rest |
 //! | `hold NAME TEXT` | half of TEXT, the rest once the test releases NAME |
 //! | `late NAME TEXT` | nothing at all until the test releases NAME, then TEXT |
+//! | `after NAME SCRIPT` | nothing at all until the test releases NAME, then what SCRIPT is answered with |
 //! | `fail STATUS` | an HTTP error of that status |
 //! | `cut TEXT` | half of TEXT, then the connection is cut |
 //! | `tool bash CMD` | the Bash tool |
@@ -52,6 +53,11 @@ pub enum Answer {
     /// An HTTP status instead of an answer.
     Fail(u16),
     Tools(Vec<ToolUse>),
+    /// Another answer, from when the test has released the name.
+    After {
+        name: String,
+        then: Box<Answer>,
+    },
 }
 
 /// Where and until when an answer pauses.
@@ -85,6 +91,7 @@ impl Answer {
             Self::Text(text) | Self::Paused { text, .. } | Self::Cut(text) => text.clone(),
             Self::Fail(status) => format!("HTTP {status}"),
             Self::Tools(tools) => tools.iter().map(|t| format!("{} {}", t.name, t.input)).collect(),
+            Self::After { then, .. } => then.text(),
         }
     }
 }
@@ -94,7 +101,13 @@ impl Answer {
     /// tool that asks for its approval carries nothing.
     #[must_use]
     pub fn with_plan_in(self, file: Option<&str>) -> Self {
-        let Self::Tools(tools) = self else { return self };
+        let tools = match self {
+            Self::Tools(tools) => tools,
+            Self::After { name, then } => {
+                return Self::After { name, then: Box::new(then.with_plan_in(file)) };
+            }
+            other => return other,
+        };
         let whole = |tool: ToolUse| match (file, tool.input["plan"].as_str()) {
             (Some(file), Some(plan)) if tool.name == EXIT_PLAN_MODE => vec![
                 ToolUse::new("Write", json!({ "file_path": file, "content": plan })),
@@ -125,6 +138,7 @@ pub fn answer_to(text: &str) -> Answer {
         "slow" => paused(after, Pause::Timer(Duration::from_millis(second.parse().unwrap_or(0)))),
         "hold" => paused(after, Pause::Hold(second.to_owned())),
         "late" => paused(after, Pause::Late(second.to_owned())),
+        "after" => Answer::After { name: second.to_owned(), then: Box::new(answer_to(after)) },
         "fail" => Answer::Fail(second.parse().unwrap_or(500)),
         "cut" => Answer::Cut(rest.to_owned()),
         "tool" => tool(second, after),
@@ -243,6 +257,8 @@ mod tests {
         assert_eq!(answer_to("fail 529"), Answer::Fail(529));
         let held = Answer::Paused { text: "one two".into(), pause: Pause::Hold("A".into()) };
         assert_eq!(answer_to("hold A one two"), held);
+        let then = Box::new(Answer::Text("x y".into()));
+        assert_eq!(answer_to("after B say x y"), Answer::After { name: "B".into(), then });
     }
 
     #[test]

@@ -123,7 +123,7 @@ impl Reader {
 }
 
 /// The text of a message: a string, or its text blocks; `None` where it has neither (a tool's result).
-fn texts(content: &Value) -> Option<String> {
+pub(super) fn texts(content: &Value) -> Option<String> {
     if let Some(text) = content.as_str() {
         return Some(text.to_owned());
     }
@@ -132,7 +132,7 @@ fn texts(content: &Value) -> Option<String> {
     (!texts.is_empty()).then(|| texts.concat())
 }
 
-fn millis(timestamp: &str) -> Option<u64> {
+pub(super) fn millis(timestamp: &str) -> Option<u64> {
     let at = OffsetDateTime::parse(timestamp, &Rfc3339).ok()?;
     u64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok()
 }

@@ -3,12 +3,31 @@
 use dsx_protocol::PromptOption;
 use serde::Deserialize;
 
+use super::entries::{Role, Spoken};
 use crate::evidence::{Asked, Evidence};
 
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Line {
     User {
+        at: u64,
+        text: String,
+    },
+    Assistant {
+        at: u64,
+        text: String,
+    },
+    Tool {
+        at: u64,
+        name: String,
+        input: String,
+    },
+    Asked {
+        at: u64,
+        text: String,
+        options: Vec<String>,
+    },
+    Answered {
         at: u64,
         text: String,
     },
@@ -23,11 +42,6 @@ enum Line {
     Interrupted {
         at: u64,
     },
-    Asked {
-        at: u64,
-        text: String,
-        options: Vec<String>,
-    },
     #[serde(other)]
     Other,
 }
@@ -40,7 +54,9 @@ pub(super) fn line(line: &str) -> Vec<(Option<u64>, Evidence)> {
         Line::Failed { at, error } => (at, Evidence::Failed { error, text: None, prompt: None }),
         Line::Interrupted { at } => (at, Evidence::Interrupted),
         Line::Asked { at, text, options } => (at, Evidence::Blocked(asked(text, options))),
-        Line::Other => return Vec::new(),
+        Line::Assistant { .. } | Line::Tool { .. } | Line::Answered { .. } | Line::Other => {
+            return Vec::new();
+        }
     };
     vec![(Some(at), evidence)]
 }
@@ -51,9 +67,53 @@ fn asked(text: String, options: Vec<String>) -> Asked {
     Asked { kind: "question".to_owned(), text, options, ..Asked::default() }
 }
 
+/// What a line says to people. The answer stands in a line of its own before the end.
+pub(super) fn entries(line: &str) -> Vec<Spoken> {
+    let Ok(line) = serde_json::from_str(line) else { return Vec::new() };
+    vec![match line {
+        Line::User { at, text } => Spoken::new(Role::User, at, &text).beginning(None),
+        Line::Assistant { at, text } => Spoken::new(Role::Assistant, at, &text),
+        Line::Tool { at, name, input } => Spoken::new(Role::Tool, at, &input).of_tool(Some(name)),
+        Line::Asked { at, text, options } => {
+            Spoken::new(Role::Note, at, &format!("asked: {text} ({})", options.join(" · ")))
+        }
+        Line::Answered { at, text } => Spoken::new(Role::Note, at, &format!("answered: {text}")),
+        Line::Failed { at, error } => Spoken::new(Role::Note, at, &error).failed(true),
+        Line::Interrupted { at } => Spoken::new(Role::Note, at, "interrupted"),
+        Line::End { .. } | Line::Other => return Vec::new(),
+    }]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_turn_is_told_by_role() {
+        let lines = [
+            r#"{"type":"user","at":7,"text":"read /x"}"#,
+            r#"{"type":"tool","at":8,"name":"read","input":"/x"}"#,
+            r#"{"type":"asked","at":8,"text":"Which?","options":["a","b"]}"#,
+            r#"{"type":"answered","at":8,"text":"b"}"#,
+            r#"{"type":"assistant","at":9,"text":"it says y"}"#,
+            r#"{"type":"end","at":9,"text":"it says y"}"#,
+            r#"{"type":"failed","at":9,"error":"broken"}"#,
+            r#"{"type":"of a newer version","at":9}"#,
+        ];
+        let spoken: Vec<Spoken> = lines.iter().flat_map(|line| entries(line)).collect();
+        let told: Vec<(&str, &str)> =
+            spoken.iter().map(|s| (s.entry.role.as_str(), s.entry.text.as_str())).collect();
+        let expected = [
+            ("user", "read /x"),
+            ("tool", "/x"),
+            ("note", "asked: Which? (a · b)"),
+            ("note", "answered: b"),
+            ("assistant", "it says y"),
+            ("note", "broken"),
+        ];
+        assert_eq!(told, expected);
+        assert!(spoken[0].begins && spoken[5].entry.error && spoken[0].entry.at == 7);
+    }
 
     #[test]
     fn a_question_has_its_options() {

@@ -6,8 +6,9 @@ use unicode_normalization::is_nfc;
 use super::{Script, Step};
 use crate::spec::{Cli, Spec};
 
-/// One bracketed paste holds at most so many characters and newlines: Claude wraps a longer one in markup of
-/// its own (observed at over 800 characters or over 3 lines, Claude Code 2.1.328).
+/// One bracketed paste holds at most so many characters, as UTF-16 counts them, and newlines: Claude wraps a longer
+/// one in markup of its own (observed at over 800 characters or over 3 lines, Claude Code 2.1.328; most emoji are
+/// two characters to it).
 const PASTE_CHARS: usize = 700;
 const PASTE_NEWLINES: usize = 2;
 /// Characters at the end of a message by which it is recognised in the input box.
@@ -121,11 +122,11 @@ fn pieces(text: &str) -> Vec<&str> {
     let mut pieces = Vec::new();
     let (mut start, mut chars, mut newlines) = (0, 0, 0);
     for (at, c) in text.char_indices() {
-        if chars == PASTE_CHARS || (c == '\n' && newlines == PASTE_NEWLINES) {
+        if chars + c.len_utf16() > PASTE_CHARS || (c == '\n' && newlines == PASTE_NEWLINES) {
             pieces.push(&text[start..at]);
             (start, chars, newlines) = (at, 0, 0);
         }
-        chars += 1;
+        chars += c.len_utf16();
         newlines += usize::from(c == '\n');
     }
     pieces.push(&text[start..]);
@@ -156,11 +157,12 @@ mod tests {
 
     #[test]
     fn pieces_stay_below_what_is_wrapped_and_join_to_the_text() {
-        for text in ["x", &"é\n".repeat(40), &"a".repeat(10_000), "\n\n\n\n", &"ab\n\n\nc".repeat(300)] {
+        let many = ["é\n".repeat(40), "a".repeat(10_000), "a🚀".repeat(900), "ab\n\n\nc".repeat(300)];
+        for text in many.iter().map(String::as_str).chain(["x", "\n\n\n\n"]) {
             let pieces = pieces(text);
-            assert_eq!(pieces.concat(), *text);
+            assert_eq!(pieces.concat(), text);
             for piece in pieces {
-                assert!(piece.chars().count() <= PASTE_CHARS);
+                assert!(piece.encode_utf16().count() <= PASTE_CHARS);
                 assert!(piece.matches('\n').count() <= PASTE_NEWLINES);
             }
         }

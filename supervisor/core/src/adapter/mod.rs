@@ -5,23 +5,28 @@ mod answer;
 mod claude;
 mod claude_answer;
 mod claude_dialog;
+mod claude_entries;
 mod claude_prompt;
 mod claude_transcript;
 mod demo;
+mod entries;
 mod env;
 mod keys;
 mod message;
 mod osc7501;
+mod turns;
 
 use dsx_protocol::{TurnId, WireError};
 
 pub(crate) use answer::{Answered, Way, resolve, way};
 pub use claude::{Launch, launch, version_number};
+pub use entries::{EntryReader, Spoken, entry_text};
 pub use env::clean_env;
 pub use keys::{UnknownKey, key_bytes};
 pub(crate) use message::message_end;
 pub use message::{Routed, holds, same_text};
 pub use osc7501::read_osc7501;
+pub use turns::{TurnFinder, text_key};
 
 use crate::evidence::{Dialog, Evidence};
 use crate::input::ScreenText;
