@@ -135,6 +135,18 @@ impl State {
 
     /// Watches the nearest existing directory above `path`.
     fn watch_for(&mut self, path: &Path) -> Option<PathBuf> {
+        loop {
+            let directory = self.watch_nearest(path)?;
+            // One that came after it was looked for, and before the one above it was watched, has told nobody.
+            let nearer = |d: &&Path| **d != *directory;
+            if !path.ancestors().skip(1).take_while(nearer).any(Path::is_dir) {
+                return Some(directory);
+            }
+            self.release(Some(directory));
+        }
+    }
+
+    fn watch_nearest(&mut self, path: &Path) -> Option<PathBuf> {
         for directory in path.ancestors().skip(1) {
             if let Some(count) = self.directories.get_mut(directory) {
                 *count += 1;
@@ -145,6 +157,8 @@ impl State {
                     self.directories.insert(directory.to_owned(), 1);
                     return Some(directory.to_owned());
                 }
+                // It may exist by now: that it did not is what counts.
+                Err(error) if is_missing(&error) => {}
                 Err(error) if directory.is_dir() => {
                     warn!(directory = %directory.display(), %error, "a directory cannot be watched");
                     return None;
@@ -164,6 +178,14 @@ impl State {
             // It may be gone already.
             let _ = self.watcher.unwatch(&directory);
         }
+    }
+}
+
+fn is_missing(error: &notify::Error) -> bool {
+    match &error.kind {
+        notify::ErrorKind::PathNotFound => true,
+        notify::ErrorKind::Io(error) => error.kind() == io::ErrorKind::NotFound,
+        _ => false,
     }
 }
 
@@ -194,5 +216,29 @@ mod tests {
         tokio::time::timeout(deadline, seen).await.unwrap();
         tokio::time::timeout(deadline, bell.notified()).await.unwrap();
         drop(watched);
+    }
+
+    #[tokio::test]
+    async fn a_file_is_noticed_whose_directory_comes_while_it_is_looked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        let watch = Watch::start().unwrap();
+        for n in 0..400 {
+            let path = dir.path().join(format!("{n}/a/b/c.json"));
+            fs::create_dir(dir.path().join(n.to_string())).unwrap();
+            let (bell, theirs) = (Arc::new(Notify::new()), path.clone());
+            let writer = thread::spawn(move || {
+                fs::create_dir_all(theirs.parent().unwrap()).unwrap();
+                fs::write(&theirs, "1").unwrap();
+            });
+            let watched = watch.file(&path, Arc::clone(&bell)).await.unwrap();
+            let seen = async {
+                while fs::read_to_string(&path).unwrap_or_default() != "1" {
+                    bell.notified().await;
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(30), seen).await.unwrap();
+            writer.join().unwrap();
+            drop(watched);
+        }
     }
 }

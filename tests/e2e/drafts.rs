@@ -139,3 +139,21 @@ fn a_draft_outlives_the_turn_that_is_stopped() {
         assert_eq!(server.log().turns().last().unwrap().text(), "say instead");
     });
 }
+
+#[test]
+fn the_demo_agents_input_box_is_read_as_well() {
+    let home = dsx_tests::home::Home::new();
+    let dsx = crate::job::dsx(&home);
+    let id = create(&dsx, &["--cli", "demo"]);
+    draft(&dsx, &id, "half a thought");
+    let refused = dsx.run(["send", &id, "say never", "--timeout", "1"]).expect_code(124);
+    assert!(refused.stderr.contains(NOTE), "{refused:?}");
+    let sending = dsx.spawn(["ask", &id, "say the message"]);
+    dsx.run(["wait", &id, "--until", "exited", "--timeout", "1"]).expect_code(124);
+    dsx.run(["keys", &id, "C-u"]).expect_code(0);
+    assert_eq!(sending.wait().expect_code(0).stdout, "the message\n");
+    assert!(!screen(&dsx, &id).contains("half a thought"));
+    // After a restart it is not known what somebody has typed meanwhile, and found that nothing was.
+    crash::kill_supervisor(&dsx);
+    assert_eq!(answer(&dsx, &id, "say next"), "next");
+}

@@ -494,7 +494,8 @@ impl World {
             }
             (State::Idle | State::Working(_), _) => {
                 let mut lines = vec![rule.clone()];
-                let text = format!("❯ {}", self.agent.inbox);
+                let pointer = if self.plan.cli == Cli::Demo { '>' } else { '❯' };
+                let text = format!("{pointer} {}", self.agent.inbox);
                 lines.extend(text.split('\n').map(str::to_owned));
                 lines.push(rule);
                 lines

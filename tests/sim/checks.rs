@@ -297,7 +297,7 @@ impl World {
         let durable = session.durable();
         let asks = matches!(self.agent.state, State::Asking(_));
         let starts = self.agent.state == State::Starting;
-        let drafts = !self.agent.inbox.is_empty() && self.plan.cli == dsx_core::Cli::Claude;
+        let drafts = !self.agent.inbox.is_empty() && self.plan.cli != dsx_core::Cli::Command;
         let delivers = durable.running().is_some();
         if !asks && !durable.prompts.is_empty() && !starts {
             return Err(format!("a prompt stays open that nobody asks: {:?}", durable.prompts));

@@ -243,7 +243,7 @@ impl World {
             ErrorKind::Waiting => !queue && !durable.prompts.is_empty(),
             ErrorKind::Exited => durable.exit.is_some() || self.agent.exit.is_some(),
             // Somebody's draft was in the way.
-            ErrorKind::Timeout => !queue && self.plan.cli == dsx_core::Cli::Claude,
+            ErrorKind::Timeout => !queue && self.plan.cli != dsx_core::Cli::Command,
             ErrorKind::Failed => true,
             _ => false,
         };

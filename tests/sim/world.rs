@@ -349,7 +349,7 @@ impl World {
         self.agent.humans += 1;
         let text = format!("human {}", self.agent.humans);
         // Nothing shows what is in another program's input line.
-        if self.plan.cli == dsx_core::Cli::Claude && self.rng.chance(self.plan.drafts) {
+        if self.plan.cli != dsx_core::Cli::Command && self.rng.chance(self.plan.drafts) {
             note!(self, "a human writes a draft, {text:?}");
             return self.human_keys(vec![text.into_bytes()]);
         }

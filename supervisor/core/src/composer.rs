@@ -39,7 +39,7 @@ impl Composer {
     pub(crate) fn restored(durable: &Durable) -> Self {
         match durable.spec.cli {
             _ if durable.box_doubtful => Self::Doubtful { tries: 0 },
-            Cli::Claude if durable.pid.is_some() => Self::Touched,
+            Cli::Claude | Cli::Demo if durable.pid.is_some() => Self::Touched,
             Cli::Claude | Cli::Demo | Cli::Command => Self::Clean,
         }
     }
@@ -48,7 +48,8 @@ impl Composer {
 impl Session {
     /// Somebody else's keys: only a box that is read empty is known to be.
     pub(crate) fn keys(&mut self) {
-        if self.durable.spec.cli == Cli::Claude {
+        // Nothing shows what is in another program's input line.
+        if self.durable.spec.cli != Cli::Command {
             self.live.composer = Composer::Touched;
             self.live.overlooked = self.live.reading || self.live.looking;
             self.live.reading = false;
@@ -93,8 +94,9 @@ impl Session {
         if self.live.composer == Composer::Clean {
             return true;
         }
-        if self.durable.spec.cli != Cli::Claude {
-            // Its box cannot be read: what a delivery left there is taken back unseen.
+        let touched = self.live.composer == Composer::Touched;
+        if self.durable.spec.cli != Cli::Claude && !touched {
+            // What a delivery left there is taken back unseen.
             out.push(Effect::Press(adapter::discard_draft(now.bracketed)));
             self.live.composer = Composer::Clean;
             return true;
@@ -120,7 +122,7 @@ impl Session {
         if self.live.composer == Composer::Touched && self.live.put_back.as_ref().is_some_and(put_back) {
             self.live.composer = Composer::Doubtful { tries: 0 };
         }
-        // The key that empties the box of an agent at rest stops one that works.
+        // It is emptied when the agent rests: one that works draws all the time.
         let works = self.durable.running().is_some();
         if works && matches!(self.live.composer, Composer::Doubtful { .. }) {
             return;
@@ -150,6 +152,10 @@ impl Session {
                 out.push(Effect::Arm { timer: Timer::Composer, after_ms: EXPIRE_MS });
             }
             (Composer::Doubtful { .. }, Some(_)) => self.composer_stuck(now, out),
+            // In a terminal that is too low the demo agent draws no box that could be told from its output.
+            (_, None) if self.durable.spec.cli == Cli::Demo && !self.agent_is_busy() => {
+                self.live.composer = Composer::Clean;
+            }
             // Somebody writes, or the box is not drawn: the next output brings another look.
             (Composer::Touched, Some(_)) | (_, None) => self.read_composer(true, out),
         }

@@ -136,7 +136,7 @@ fn a_crash_while_it_is_typed_neither_doubles_nor_forgets_it() {
     d.said(Source::SessionFile, Evidence::Busy).recovered(Recovery::NotSubmitted);
     assert_eq!(d.state(second), Some(TurnState::Queued));
     d.box_shows("more");
-    assert!(!pressed(&d), "the key that empties the box stops a turn that runs");
+    assert!(!pressed(&d), "the box is emptied when the agent rests");
     d.said(Source::Hook, stopped("first", "one", 0, 0)).rests();
     assert!(d.is_over(first, Outcome::Ended));
     assert_eq!(d.typed_now(), None);

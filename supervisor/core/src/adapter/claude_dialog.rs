@@ -107,6 +107,11 @@ fn question(above: &[String]) -> String {
 
 /// The text of the input box: what follows the pointer between two rules. A hint, which is drawn dim, is none.
 pub(super) fn read_composer(screen: &ScreenText) -> Option<String> {
+    read_box(screen, POINTER)
+}
+
+/// The same of any box that is drawn between two rules.
+pub(super) fn read_box(screen: &ScreenText, pointer: char) -> Option<String> {
     let is_rule = |l: &String| {
         let l = l.trim();
         l.starts_with('─') && l.chars().filter(|c| *c == '─').count() > 10
@@ -116,10 +121,10 @@ pub(super) fn read_composer(screen: &ScreenText) -> Option<String> {
     let first = screen.lines.get(top + 1).filter(|_| top + 1 < bottom)?;
     // A box that is taller than its place shows its end, under a rule that says so (2.1.328).
     if !screen.lines[top].contains('↑') {
-        first.trim_start().strip_prefix(POINTER)?;
+        first.trim_start().strip_prefix(pointer)?;
     }
     let rows = screen.solid.get(top + 1..bottom)?;
-    let text: Vec<&str> = rows.iter().map(|row| row.trim().trim_start_matches(POINTER).trim()).collect();
+    let text: Vec<&str> = rows.iter().map(|row| row.trim().trim_start_matches(pointer).trim()).collect();
     Some(text.join("\n").trim().to_owned())
 }
 

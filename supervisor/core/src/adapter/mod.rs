@@ -164,7 +164,8 @@ pub(crate) fn read_dialog(cli: Cli, screen: &ScreenText) -> Option<Dialog> {
 pub(crate) fn read_composer(cli: Cli, screen: &ScreenText) -> Option<String> {
     match cli {
         Cli::Claude => claude_dialog::read_composer(screen),
-        Cli::Demo | Cli::Command => None,
+        Cli::Demo => claude_dialog::read_box(screen, '>'),
+        Cli::Command => None,
     }
 }
 
