@@ -111,9 +111,18 @@ impl Client {
 
     /// Asks and waits for the answer; asks again where the supervisor died over it.
     pub(crate) fn call(&mut self, request: &Request) -> Result<Reply, Failure> {
+        self.call_with(request, drop)
+    }
+
+    /// The same; what comes before the answer is given to `on_event`.
+    pub(crate) fn call_with(
+        &mut self,
+        request: &Request,
+        mut on_event: impl FnMut(Event),
+    ) -> Result<Reply, Failure> {
         for _ in 0..ATTEMPTS {
             let channel = self.ask(request)?;
-            match self.answer(channel)? {
+            match self.answer(channel, &mut on_event)? {
                 Some(reply) => return Ok(reply),
                 None if is_repeatable(request) => self.reopen()?,
                 None => {
@@ -126,7 +135,7 @@ impl Client {
     }
 
     /// The answer on one channel; none when the connection ended.
-    fn answer(&mut self, channel: u32) -> Result<Option<Reply>, Failure> {
+    fn answer(&mut self, channel: u32, on_event: &mut impl FnMut(Event)) -> Result<Option<Reply>, Failure> {
         loop {
             match self.next(self.deadline)? {
                 (_, Incoming::TimedOut) => {
@@ -135,6 +144,7 @@ impl Client {
                 }
                 (c, Incoming::Reply(reply)) if c == channel => return Ok(Some(reply)),
                 (c, Incoming::Error(error)) if c == channel || c == 0 => return Err(error.into()),
+                (c, Incoming::Event(event)) if c == channel => on_event(event),
                 (_, Incoming::Lost) => return Ok(None),
                 _ => {}
             }

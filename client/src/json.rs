@@ -1,8 +1,8 @@
 //! What `--json` prints: one object a line, fields that are added to and never renamed.
 
 use dsx_protocol::{
-    Happened, Message, Prompt, PromptOption, Question, Responded, SendReceipt, Settled, StatusReply, Summary,
-    TurnId, WireError,
+    Entry, Happened, Message, Prompt, PromptOption, Question, Responded, SendReceipt, Settled, StatusReply,
+    Summary, TurnId, WireError,
 };
 use serde_json::{Map, Value, json};
 
@@ -49,6 +49,7 @@ pub(crate) fn listed(s: &Summary) -> Value {
 pub(crate) fn sent(r: &SendReceipt) -> Value {
     json!({
         "session": r.session, "turn": turn(r.turn), "delivery": r.delivery, "evidence": r.evidence, "via": r.via,
+        "interrupted": turn(r.interrupted),
     })
 }
 
@@ -99,6 +100,13 @@ pub(crate) fn happened(e: &Happened) -> Value {
         "cursor": e.cursor, "at": rfc3339(e.at), "session": e.session, "event": e.what, "turn": turn(e.turn),
         "outcome": e.outcome, "by": e.by, "text": e.text, "prompt": prompt(e.prompt.as_ref()),
         "exit_code": e.exit_code, "expired": e.expired,
+    })
+}
+
+pub(crate) fn entry(session: &str, e: &Entry) -> Value {
+    json!({
+        "cursor": e.cursor, "at": rfc3339(e.at), "session": session, "role": e.role, "turn": turn(e.turn),
+        "tool": e.tool, "text": e.text, "error": e.error,
     })
 }
 

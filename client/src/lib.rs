@@ -16,6 +16,7 @@ mod json;
 mod outcome;
 pub mod output;
 mod signals;
+mod skills;
 mod tty;
 mod verbs;
 
@@ -23,9 +24,6 @@ use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use clap::Parser as _;
-
-use cli::Cli;
 use failure::Failure;
 
 /// The whole program. Returns its exit code; nothing below it ends the process.
@@ -41,7 +39,7 @@ pub fn main() -> ExitCode {
         _ => {}
     }
     signals::exit_on_interrupt();
-    let cli = match Cli::try_parse() {
+    let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(error) => return usage(&error, wants_json()),
     };

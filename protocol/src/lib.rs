@@ -33,9 +33,9 @@ pub use frame::{Decoder, Frame, FrameError, Kind, MAX_BODY, body, decode, encode
 pub use hello::{Hello, VERSION, VERSION_MIN, agree};
 pub use ids::{ParseTurnError, TurnId};
 pub use reply::{
-    Created, Decided, Entry, Event, Explained, Following, Happened, Killed, LogChunk, Message, Messages,
-    OpenPrompts, Prompt, PromptOption, Question, Reply, Responded, ScreenReply, SendReceipt, Sessions,
-    Settled, Signal, StatusReply, Summary, SupervisorReply, WaitBound,
+    Created, Decided, Entry, Event, Explained, Following, Happened, Held, Killed, LogChunk, Message,
+    Messages, OpenPrompts, Prompt, PromptOption, Question, Reply, Responded, ScreenReply, SendReceipt,
+    Sessions, Settled, Signal, StatusReply, Summary, SupervisorReply, WaitBound,
 };
 pub use request::{
     Answer, Attach, Create, Describe, Events, Explain, Hook, Interrupt, Keys, Kill, LastMessage, List, Logs,

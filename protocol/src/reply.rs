@@ -46,6 +46,8 @@ pub enum Event {
     Happened(Happened),
     /// Something was said.
     Entry(Entry),
+    /// A message is not typed yet: somebody's draft is in the agent's input box.
+    Held(Held),
     #[serde(other)]
     Unknown,
 }
@@ -110,6 +112,13 @@ pub struct SendReceipt {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct WaitBound {
+    pub session: String,
+    pub turn: Option<TurnId>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Held {
     pub session: String,
     pub turn: Option<TurnId>,
 }

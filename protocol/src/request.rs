@@ -11,7 +11,7 @@ pub type Pair = (ByteBuf, ByteBuf);
 /// What a client may ask.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "verb", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time, and it is moved once")]
+#[allow(clippy::large_enum_variant, reason = "there is one at a time, and it is moved once")]
 pub enum Request {
     Create(Create),
     Send(Send),
@@ -69,7 +69,8 @@ pub struct Create {
     pub may_respond: bool,
     /// Milliseconds without a turn, a prompt or a viewer after which it is ended and forgotten; none is never.
     pub ttl_ms: Option<u64>,
-    /// The session whose agent, directory, mode, model, group and labels it takes over where none are given.
+    /// The session whose agent, directory, mode, model, group, labels, way with prompts and time to live it takes
+    /// over where none are given.
     pub from: Option<String>,
 }
 

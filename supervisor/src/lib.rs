@@ -11,6 +11,7 @@
 //! [`clock`] is the only clock; facts are stored before anything that follows from them can be seen.
 
 pub mod clock;
+pub mod entries;
 pub mod files;
 pub mod hook;
 pub mod keeper;

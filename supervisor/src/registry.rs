@@ -2,8 +2,9 @@
 //! waits for a session.
 
 use std::collections::BTreeMap;
+use std::sync::Weak;
 
-use dsx_core::{Caller, Exit, Resolution, admit, may_answer, may_drive, pick_name, resolve};
+use dsx_core::{Caller, Exit, Resolution, admit, may_answer, may_drive, may_wait, pick_name, resolve};
 use dsx_protocol::{ErrorKind, List, Summary, WireError};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -70,6 +71,12 @@ enum Message {
         caller: Caller,
         answer: oneshot::Sender<Vec<SessionHandle>>,
     },
+    Stand {
+        by: String,
+        on: String,
+        stands: Weak<()>,
+        answer: oneshot::Sender<Result<(), WireError>>,
+    },
     Claim {
         id: String,
         name: Option<String>,
@@ -101,7 +108,7 @@ impl Registry {
     #[must_use]
     pub fn start(limit: usize, keeper_pid: u32) -> Self {
         let (messages, queue) = mpsc::channel(QUEUE);
-        let state = State { limit, keeper_pid, sessions: BTreeMap::new() };
+        let state = State { limit, keeper_pid, sessions: BTreeMap::new(), waits: Vec::new() };
         tokio::spawn(state.run(queue));
         Self { messages }
     }
@@ -147,6 +154,12 @@ impl Registry {
         self.ask(|answer| Message::List { caller, answer }).await.unwrap_or_default()
     }
 
+    /// Notes that a command inside session `by` waits for session `on`, for as long as `stands` is held by
+    /// anybody; refuses where they would wait for each other.
+    pub async fn stand(&self, by: String, on: String, stands: Weak<()>) -> Result<(), WireError> {
+        self.ask(|answer| Message::Stand { by, on, stands, answer }).await.ok_or_else(stopping)?
+    }
+
     /// Gives a session a name that no other has, or takes its name away.
     pub async fn claim(&self, id: &str, name: Option<String>) -> Result<(), WireError> {
         let id = id.to_owned();
@@ -189,6 +202,8 @@ struct State {
     limit: usize,
     keeper_pid: u32,
     sessions: BTreeMap<String, Entry>,
+    /// Who waits for whom. One that has settled is held by nobody, and is swept out when the next one comes.
+    waits: Vec<(String, String, Weak<()>)>,
 }
 
 impl State {
@@ -220,6 +235,7 @@ impl State {
                 let seen = |e: &&Entry| may_drive(&caller, &e.handle.id, &self.line(&e.handle.id)).is_ok();
                 drop(answer.send(self.sessions.values().filter(seen).map(|e| e.handle.clone()).collect()));
             }
+            Message::Stand { by, on, stands, answer } => drop(answer.send(self.stand(by, on, stands))),
             Message::Claim { id, name, answer } => drop(answer.send(self.claim(&id, name))),
             Message::Gone { id, answer } => {
                 self.sessions.remove(&id);
@@ -260,7 +276,9 @@ impl State {
         let name = caller.name();
         let live = |e: &&Entry| e.creator == name && e.handle.summary.borrow().status != "exited";
         let depth = admit(caller, self.sessions.values().filter(live).count(), self.limit)?;
-        let id = pick_name(seed, |id| self.sessions.contains_key(id));
+        // Nor one that somebody else's sessions know as their creator's: whoever had it next would own them.
+        let creates = |id: &str| self.sessions.values().any(|e| e.creator == id);
+        let id = pick_name(seed, |id| self.sessions.contains_key(id) || creates(id));
         Ok(Reservation::New(Box::new(self.insert(id, name.to_owned(), depth, key))))
     }
 
@@ -339,6 +357,15 @@ impl State {
         }
     }
 
+    fn stand(&mut self, by: String, on: String, stands: Weak<()>) -> Result<(), WireError> {
+        self.waits.retain(|(.., stands)| stands.strong_count() > 0);
+        let standing: Vec<(String, String)> =
+            self.waits.iter().map(|(by, on, _)| (by.clone(), on.clone())).collect();
+        may_wait(&by, &on, &standing)?;
+        self.waits.push((by, on, stands));
+        Ok(())
+    }
+
     /// A session's creators, nearest first.
     fn line(&self, id: &str) -> Vec<String> {
         let mut line: Vec<String> = Vec::new();
@@ -362,6 +389,36 @@ pub fn selects(session: &Summary, list: &List) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_not_given_again_while_it_is_somebodys_creator() {
+        let mut state = State { limit: 9, keeper_pid: 1, sessions: BTreeMap::new(), waits: Vec::new() };
+        let reserve = |state: &mut State| match state.reserve(&Caller::User, None, 7).unwrap() {
+            Reservation::New(reserved) => reserved.id.clone(),
+            Reservation::Repeat(_) => panic!("nothing is repeated"),
+        };
+        let parent = reserve(&mut state);
+        state.insert("child-mid".to_owned(), parent.clone(), 1, None);
+        state.sessions.remove(&parent);
+        let other = reserve(&mut state);
+        assert_ne!(other, parent);
+        state.sessions.remove("child-mid");
+        assert_eq!(reserve(&mut state), parent);
+    }
+
+    #[test]
+    fn waits_stand_for_as_long_as_they_are_held() {
+        let mut state = State { limit: 9, keeper_pid: 1, sessions: BTreeMap::new(), waits: Vec::new() };
+        let held = std::sync::Arc::new(());
+        let mut stand = |by: &str, on: &str, held: &std::sync::Arc<()>| {
+            state.stand(by.to_owned(), on.to_owned(), std::sync::Arc::downgrade(held))
+        };
+        stand("a", "b", &held).unwrap();
+        let other = std::sync::Arc::new(());
+        assert!(stand("b", "a", &other).is_err());
+        drop(held);
+        stand("b", "a", &other).unwrap();
+    }
 
     #[test]
     fn a_list_names_group_and_all_labels() {

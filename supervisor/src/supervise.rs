@@ -70,7 +70,7 @@ async fn run(inherited: Inherited, origin: Origin) -> Result<(), Failure> {
     listener.set_nonblocking(true)?;
     let listener = UnixListener::from_std(listener)?;
     let (keeper, children, events) = KeeperHandle::connect(inherited, origin.clone()).await?;
-    let started = start(&keeper, children, &origin).await;
+    let started = Box::pin(start(&keeper, children, &origin)).await;
     let (services, moved, warnings) = match started {
         Ok(started) => started,
         Err(error) => {
@@ -121,7 +121,7 @@ async fn start(
         socket,
         sessions,
     };
-    warnings.extend(bring_back(&services, children).await?);
+    warnings.extend(Box::pin(bring_back(&services, children)).await?);
     Ok((services, moved, warnings))
 }
 

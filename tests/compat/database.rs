@@ -4,9 +4,9 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use dsx_core::{Durable, Mode, Outcome, TurnState};
+use dsx_core::{Durable, Fact, Mode, Outcome, TurnState};
 use dsx_protocol::TurnId;
-use dsx_supervisor::store::{self, Looked, Opened, Store, Which};
+use dsx_supervisor::store::{self, Kept, Looked, Opened, Store, Which};
 use dsx_tests::dsx::Dsx;
 use dsx_tests::home::Home;
 use serde_json::Value;
@@ -73,6 +73,37 @@ async fn version_1_opens_and_means_what_it_meant() {
     );
     let second = store.messages("zed-mid", Which::One(TurnId(2))).await.unwrap();
     assert_eq!((second[0].outcome.as_str(), second[0].request.as_deref()), ("lost", Some("a tab\there")));
+}
+
+#[tokio::test]
+async fn version_2_opens_and_tells_what_it_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = database("v2.sql", dir.path());
+    assert_eq!(store::look(&path), Looked::Sound { version: 2 });
+    let (store, opened) = Store::open(&path, 0).unwrap();
+    assert_eq!(opened, Opened::default(), "nothing was set aside");
+    let all = sessions(&store).await;
+    let ids: Vec<&str> = all.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, ["gwen-bot", "illaoi-support"]);
+    assert_eq!(all[0].1.running().map(|t| t.id), Some(TurnId(4)));
+    let page = store.events(0, None).await.unwrap();
+    let whats = |session: &str| -> Vec<&str> {
+        let of = page.events.iter().filter(|r| r.event.session == session);
+        of.map(|r| r.event.what.as_str()).collect()
+    };
+    assert_eq!((page.events.len(), page.more), (35, false));
+    let gone =
+        ["created", "started", "ready", "queued", "delivering", "confirmed", "ended", "exited", "removed"];
+    assert_eq!(whats("brand-mid"), gone);
+    let prompt = page.events[15].event.prompt.as_ref().unwrap();
+    let labels: Vec<&str> = prompt.options.iter().map(|o| o.label.as_str()).collect();
+    assert_eq!((prompt.id.as_str(), prompt.text.as_str(), labels), ("p1", "Which?", vec!["Red", "Blue"]));
+    assert_eq!(page.events[17].event.text.as_deref(), Some("You chose: Blue"));
+    let turns = store.answered("illaoi-support", TurnId(1)).await.unwrap();
+    assert_eq!((turns.len(), turns[0].asked_at), (1, Some(1_795_171_393_008)));
+    // It goes on where it was.
+    store.append("gwen-bot", 1, vec![Fact::Ready]).await.unwrap();
+    assert_eq!(store.kept(Vec::new()).await.unwrap(), Kept { oldest: 1, newest: 36, floor: 0 });
 }
 
 #[test]

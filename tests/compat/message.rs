@@ -126,7 +126,7 @@ every!(requests, Request:
     Prompts Respond Events Transcript Rename Describe;);
 every!(replies, Reply:
     Created Sent Settled Status Explained Messages Sessions Screen Killed Supervisor Prompts Responded Decided; Done);
-every!(events, Event: WaitBound Log Following Happened Entry;);
+every!(events, Event: WaitBound Log Following Happened Entry Held;);
 
 /// Every kind of error. One that is missing here does not compile.
 pub fn error_kinds() -> Vec<ErrorKind> {

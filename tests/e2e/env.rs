@@ -119,6 +119,7 @@ fn what_create_says() {
     let expected = json!({
         "id": id, "cli": "demo", "path": home.project(), "mode": "ask", "status": "idle", "pid": made["pid"],
         "created_at": made["created_at"], "creator": "user", "group": "team", "description": "what it is for",
+        "name": null, "labels": {}, "on_prompt": "ask", "may_respond": false, "ttl_ms": null, "from": null,
     });
     assert_eq!(made, expected);
     assert!(made["pid"].as_u64().is_some() && made["created_at"].as_str().unwrap().ends_with('Z'), "{made}");

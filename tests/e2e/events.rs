@@ -34,6 +34,8 @@ fn a_turn_and_a_prompt_are_told() {
     dsx.run(["send", &id, "ask Which? | red | blue"]).expect_code(0);
     dsx.run(["wait", &id]).expect_code(4);
     dsx.run(["keys", &id, "2"]).expect_code(0);
+    let mut following = Lines::of(dsx.call(["events", "-f", "--since", "0", "--json", &id]));
+    following.json_until(|e| e["event"] == "answered");
     dsx.run(["wait", &id]).expect_code(0);
     dsx.run(["kill", &id]).expect_code(0);
     let all = replay(&dsx, &[]);

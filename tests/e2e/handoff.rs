@@ -3,10 +3,11 @@
 use std::fs;
 use std::path::PathBuf;
 
+use dsx_tests::agents::CLAUDE;
 use dsx_tests::home::Home;
 use serde_json::{Value, json};
 
-use crate::job::{answer, create, dsx, error, last};
+use crate::job::{answer, create, dsx, error, last, with_claude};
 
 fn task(home: &Home, name: &str, text: impl AsRef<[u8]>) -> String {
     let file: PathBuf = home.project().join(name);
@@ -94,6 +95,20 @@ fn a_session_hands_its_own_work_over() {
     let to = answer(&dsx, &from, "$DSX handoff @self --to new --file next.sh");
     dsx.run(["wait", &to, "--timeout", "50"]).expect_code(0);
     assert_eq!(last(&dsx, &to), format!("I am {to}"));
+}
+
+#[test]
+fn claude_hands_over_to_claude() {
+    with_claude(CLAUDE, "claude_hands_over_to_claude", |dsx, server| {
+        let from = create(dsx, &["--cli", "claude", "--model", "opus", "--group", "g"]);
+        answer(dsx, &from, "hello");
+        let file = task(dsx.home(), "next.md", "go on as {{session}} in {{group}}\n");
+        let to = dsx.run(["handoff", &from, "--to", "new", "--file", &file]).expect_code(0).line().to_owned();
+        dsx.run(["wait", &to, "--timeout", "50"]).expect_code(0);
+        let asked = server.turn(&format!("go on as {to} in g"));
+        let model = |request: &dsx_tests::model_server::Request| request.body["model"].clone();
+        assert_eq!(model(&asked), model(&server.turn("hello")));
+    });
 }
 
 #[test]

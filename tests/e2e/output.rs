@@ -8,7 +8,7 @@ use dsx_tests::dsx::Dsx;
 use dsx_tests::home::Home;
 use dsx_tests::pty::{PtyCommand, Terminal};
 
-use crate::job::{create, dsx, fifo, heard, shell};
+use crate::job::{create, dsx, eventually, fifo, heard, screen, shell};
 
 /// Sets a title and a colour, asks the terminal something, hides text, reorders it, beeps.
 const HOSTILE: &str = "\u{1b}]0;EVIL TITLE\u{7}\u{1b}[31mred\u{1b}[0m \u{1b}[c\u{1b}]52;c;ZXZpbA==\u{7}a\u{202e}b\
@@ -19,8 +19,22 @@ fn hostile(home: &Home, dsx: &Dsx<'_>) -> String {
     fs::write(home.project().join("hostile"), HOSTILE).unwrap();
     let done = fifo(home, "done");
     let say = "stty -echo; cat hostile; echo; echo x > done; while read -r x; do cat hostile; echo; done";
-    let id = create(dsx, &["-d", HOSTILE, "--group", HOSTILE, "--", "sh", "-c", say]);
+    let id = create(
+        dsx,
+        &[
+            "-d",
+            HOSTILE,
+            "--label",
+            &format!("x={}", HOSTILE.replace(char::is_control, "?")),
+            "--",
+            "sh",
+            "-c",
+            say,
+        ],
+    );
     heard(&done);
+    // It has printed; the supervisor may be about to read it.
+    eventually(dsx, &id, || screen(dsx, &id).contains("red "));
     id
 }
 

@@ -5,13 +5,17 @@ use nix::sys::signal::Signal;
 
 use crate::job::{answer, create, dsx, fifo, heard, shell};
 
-const VERBS: [&str; 18] = [
+const VERBS: [&str; 23] = [
     "create",
     "send",
     "wait",
     "ask",
     "run",
     "last-message",
+    "rename",
+    "describe",
+    "handoff",
+    "install-skill",
     "status",
     "explain",
     "list",
@@ -19,6 +23,7 @@ const VERBS: [&str; 18] = [
     "keys",
     "interrupt",
     "logs",
+    "events",
     "attach",
     "kill",
     "doctor",

@@ -4,7 +4,7 @@ use dsx_tests::dsx::Dsx;
 use dsx_tests::home::Home;
 use serde_json::json;
 
-use crate::job::{create, dsx, eventually, pty};
+use crate::job::{answer, create, dsx, eventually, pty, with_each_claude};
 
 fn is_known(dsx: &Dsx<'_>, id: &str) -> bool {
     dsx.json(["list", "-a"]).as_array().unwrap().iter().any(|s| s["id"] == id)
@@ -24,6 +24,9 @@ fn who_is_not_used_is_ended_and_forgotten() {
     assert!(waited.code == 0 || waited.code == 3, "{waited:?}");
     eventually(&dsx, &other, || !is_known(&dsx, &mortal));
     dsx.run(["status", &mortal]).expect_code(3);
+    let told = dsx.run(["events", &mortal, "--json"]).expect_code(0);
+    let last: serde_json::Value = serde_json::from_str(told.stdout.lines().last().unwrap()).unwrap();
+    assert_eq!((&last["event"], &last["by"]), (&json!("removed"), &json!("time-to-live")), "{told:?}");
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
     assert!(is_known(&dsx, &other));
 }
@@ -74,4 +77,16 @@ fn a_restart_does_not_make_it_immortal() {
     eventually(&dsx, &other, || !is_known(&dsx, &mortal));
     assert_eq!(dsx.json(["list", "-a"]).as_array().unwrap().len(), 1);
     assert_eq!(dsx.json(["list"])[0]["ttl_ms"], json!(null));
+}
+
+#[test]
+fn a_resting_claude_is_not_used() {
+    with_each_claude("a_resting_claude_is_not_used", |dsx, _| {
+        let other = create(dsx, &["--", "cat"]);
+        let mortal = create(dsx, &["--cli", "claude", "--ttl", "5s"]);
+        answer(dsx, &mortal, "hello");
+        let waited = dsx.run(["wait", &mortal, "--until", "exited", "--timeout", "50"]);
+        assert!(waited.code == 0 || waited.code == 3, "{waited:?}");
+        eventually(dsx, &other, || !is_known(dsx, &mortal));
+    });
 }

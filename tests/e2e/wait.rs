@@ -82,7 +82,10 @@ fn an_open_prompt_is_4_and_comes_with_it() {
     }
     assert!(prompt["text"].as_str().unwrap().contains("Which?"), "{prompt}");
     let told = dsx.run(["wait", &id]).expect_code(4);
-    assert!(told.line().starts_with(&format!("{id} waiting t1: Which?")), "{told:?}");
+    assert!(
+        told.line().starts_with(&format!("{id} waiting t1: p1 question: Which? (1 red · 2 blue)")),
+        "{told:?}"
+    );
     dsx.run(["wait", &id, "--until", "waiting"]).expect_code(0);
     dsx.run(["wait", &id, "--until", "idle"]).expect_code(4);
     dsx.run(["wait", &id, "--until", "exited", "--timeout", "0.2"]).expect_code(124);

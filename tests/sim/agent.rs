@@ -33,6 +33,8 @@ pub struct Message {
     pub job: Option<usize>,
     /// The turn that dsx made of it.
     pub turn: Option<TurnId>,
+    /// When it was put behind work that was under way.
+    pub at: u64,
 }
 
 /// One stretch of work, as the agent knows it: what a turn is in truth.
@@ -73,6 +75,8 @@ pub enum AgentEv {
     Read(Vec<u8>, By),
     Goes(usize, u32),
     Answered(usize, u32),
+    /// The hook of its question says what was decided.
+    Decided(usize, u32),
     Stopped(usize, u32, u32),
     Failed(usize, u32),
     /// The sub-agents of a job report back.
@@ -162,12 +166,17 @@ impl World {
             AgentEv::Read(bytes, by) => return self.agent_reads(&bytes, by),
             AgentEv::Goes(job, epoch) if self.agent.epoch == epoch => self.goes(job),
             AgentEv::Answered(job, epoch) if self.agent.epoch == epoch => self.answered(job),
+            AgentEv::Decided(job, epoch) if self.agent.epoch == epoch => self.goes_on_after(job),
             AgentEv::Back(job) => self.sub_agents_back(job),
             AgentEv::ShellEnds => self.shell_ends(),
             AgentEv::Prints(job) => self.program_prints(job),
             AgentEv::Stopped(job, agents, epoch) if self.agent.epoch == epoch => self.stopped(job, agents),
             AgentEv::Failed(job, epoch) if self.agent.epoch == epoch => self.failed(job),
-            AgentEv::Goes(..) | AgentEv::Answered(..) | AgentEv::Stopped(..) | AgentEv::Failed(..) => {}
+            AgentEv::Goes(..)
+            | AgentEv::Answered(..)
+            | AgentEv::Decided(..)
+            | AgentEv::Stopped(..)
+            | AgentEv::Failed(..) => {}
         }
         Ok(())
     }
@@ -194,7 +203,10 @@ impl World {
             return self.dialog_reads(bytes);
         }
         let text = String::from_utf8_lossy(bytes).into_owned();
+        let asks = matches!(self.agent.state, State::Asking(_));
         match text.as_str() {
+            "\x1b[B" if asks => self.agent.dialog = Some(1),
+            "\x1b[A" if asks => self.agent.dialog = Some(0),
             "\r" => return self.enter(by),
             "\x1b" => self.escape(),
             "\x03" if self.agent.inbox.is_empty() => self.escape(),
@@ -252,8 +264,12 @@ impl World {
 
     fn enter(&mut self, presses: By) -> Step {
         if let State::Asking(job) = self.agent.state {
-            // Enter is the highlighted Yes, whatever was meant.
-            self.count.approved += 1;
+            // Enter is what is highlighted, whatever was meant.
+            self.count.approved += u64::from(presses != By::Press);
+            if self.agent.dialog == Some(1) {
+                self.interrupted(job, false);
+                return Ok(());
+            }
             let epoch = self.agent.epoch;
             return self.agent_event(AgentEv::Answered(job, epoch));
         }
@@ -290,7 +306,7 @@ impl World {
             return Err(format!("{turn} was taken by the agent twice"));
         }
         let message = self.agent.messages.len();
-        self.agent.messages.push(Message { by, text: text.clone(), job: None, turn: None });
+        self.agent.messages.push(Message { by, text: text.clone(), job: None, turn: None, at: 0 });
         if let By::Dsx(turn) = by
             && self.is_command(turn)
             && self.rng.chance(500)
@@ -305,7 +321,13 @@ impl World {
                 note!(self, "agent: queues {text:?} behind job {job}");
                 self.count.raced += 1;
                 let prompt = Some(self.agent.jobs[job].prompt.clone());
-                self.say(Src::Hook, Evidence::Submitted { text, prompt, origin_agent: false });
+                self.agent.messages[message].at = self.now;
+                if self.plan.cli == Cli::Claude {
+                    self.say(Src::Transcript, Evidence::Enqueued { text: text.clone() });
+                }
+                if self.plan.enqueue_hook || by == By::Human {
+                    self.say(Src::Hook, Evidence::Submitted { text, prompt, origin_agent: false });
+                }
                 self.agent.waiting.push(message);
                 self.agent.typed_ahead |= by == By::Human;
             }
@@ -330,17 +352,18 @@ impl World {
         }
         let queued = messages.len() > 1 || self.agent.waiting.iter().any(|w| messages.contains(w));
         self.agent.waiting.retain(|w| !messages.contains(w));
-        let said: Vec<(String, bool)> = messages
+        let late = !self.plan.enqueue_hook;
+        let said: Vec<(String, bool, bool)> = messages
             .iter()
             .map(|m| &self.agent.messages[*m])
-            .map(|m| (m.text.clone(), m.by == By::Agent))
+            .map(|m| (m.text.clone(), m.by == By::Agent, late && matches!(m.by, By::Dsx(_))))
             .collect();
         self.agent.jobs.push(Job::of(messages, job, self.now));
         self.set_state(State::Working(job));
-        for (text, origin_agent) in said {
+        for (text, origin_agent, late) in said {
             let prompt = Some(prompt.clone());
             let submitted = Evidence::Submitted { text, prompt, origin_agent };
-            if !queued || origin_agent {
+            if !queued || origin_agent || late {
                 self.say(Src::Hook, submitted.clone());
             }
             self.say(Src::Transcript, self.as_in_transcript(submitted));
@@ -372,8 +395,23 @@ impl World {
         self.plan_in(after, Ev::Agent(AgentEv::Goes(job, epoch)));
     }
 
+    /// What waits behind the work becomes part of it.
+    fn absorbs(&mut self, job: usize) {
+        for message in std::mem::take(&mut self.agent.waiting) {
+            note!(self, "agent: job {job} takes in message {message}");
+            let taken = &mut self.agent.messages[message];
+            taken.job = Some(job);
+            let (text, at) = (taken.text.clone(), taken.at);
+            self.say_of(Src::Transcript, at, Evidence::Absorbed { text });
+        }
+        self.goes_on(job);
+    }
+
     pub fn goes(&mut self, job: usize) {
-        if self.rng.chance(self.plan.ask) {
+        let waits = self.plan.cli == Cli::Claude && !self.agent.waiting.is_empty();
+        if waits && self.plan.steers > 0 && self.rng.chance(self.plan.absorbs) {
+            self.absorbs(job);
+        } else if self.rng.chance(self.plan.ask) {
             self.asks(job);
         } else if self.rng.chance(self.plan.fail) {
             self.fails(job);
@@ -386,8 +424,9 @@ impl World {
         note!(self, "agent: job {job} asks");
         self.set_state(State::Asking(job));
         let asked = Asked { kind: "permission".into(), text: format!("allow {job}?"), ..Asked::default() };
-        let tool = Some("Bash".to_owned());
-        self.say(Src::Hook, Evidence::Blocked(Asked { tool, ..asked.clone() }));
+        self.agent.dialog = Some(0);
+        let (tool, key) = (Some("Bash".to_owned()), self.hook_of_question());
+        self.say(Src::Hook, Evidence::Blocked(Asked { tool, key, ..asked.clone() }));
         self.say(Src::Osc, Evidence::Blocked(asked.clone()));
         self.say(Src::File, Evidence::Blocked(asked));
         if self.plan.attended {
@@ -401,7 +440,13 @@ impl World {
             self.interrupted(job, false);
             return;
         }
+        self.goes_on_after(job);
+    }
+
+    /// After its question.
+    fn goes_on_after(&mut self, job: usize) {
         note!(self, "agent: job {job} goes on");
+        self.questions.standing = None;
         self.set_state(State::Working(job));
         self.say(Src::Osc, Evidence::Busy);
         self.say(Src::File, Evidence::Busy);
@@ -453,6 +498,16 @@ impl World {
                 lines.extend(text.split('\n').map(str::to_owned));
                 lines.push(rule);
                 lines
+            }
+            (State::Asking(_), Some(selected)) if self.plan.cli == Cli::Claude => {
+                let mark = |n: usize| if n == selected { " ❯ " } else { "   " };
+                vec![
+                    " Do you want to proceed?".into(),
+                    format!("{}1. Yes", mark(0)),
+                    format!("{}2. No", mark(1)),
+                    String::new(),
+                    " Esc to cancel".into(),
+                ]
             }
             _ => vec![String::new()],
         };

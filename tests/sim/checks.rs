@@ -65,9 +65,44 @@ impl World {
     pub fn check_type(&mut self, turn: TurnId) -> Step {
         let state = self.shadow()?.turn(turn).map(|t| t.state);
         match state {
-            Some(TurnState::Delivering) if !self.submits.contains(&turn) => Ok(()),
-            Some(TurnState::Delivering) => Err(format!("{turn} is typed though it was submitted before")),
+            Some(TurnState::Delivering) if self.waits_for_stop(turn) => {
+                Err(format!("{turn} is typed before a message for which a turn was stopped"))
+            }
+            Some(TurnState::Delivering | TurnState::Steering) if !self.submits.contains(&turn) => Ok(()),
+            Some(TurnState::Delivering | TurnState::Steering) => {
+                Err(format!("{turn} is typed though it was submitted before"))
+            }
             state => Err(format!("{turn} is typed while its facts say {state:?}")),
+        }
+    }
+
+    /// Whether another message, for which a turn was stopped, goes before this one.
+    fn waits_for_stop(&self, turn: TurnId) -> bool {
+        let Some(durable) = &self.shell.shadow else { return false };
+        let before = |t: &dsx_core::Turn| {
+            t.stops.is_some()
+                && t.state == TurnState::Queued
+                && (t.id < turn || durable.turn(turn).is_some_and(|t| t.stops.is_none()))
+        };
+        durable.turns.iter().any(before)
+    }
+
+    /// What is said to have joined a turn must have been taken into its work.
+    fn check_absorbed(&self, turn: TurnId, into: TurnId) -> Step {
+        if self.low_confidence(turn) || self.low_confidence(into) || !self.plan.ids {
+            return Ok(());
+        }
+        let job = |t| self.message_of(t).map(|m| self.agent.messages[m].job);
+        match (job(turn), job(into)) {
+            (Some(Some(a)), Some(Some(b))) if a == b => Ok(()),
+            // Its sub-agents held it open, and what was to join it came to an agent at rest.
+            (Some(Some(a)), Some(Some(b))) if self.agent.jobs[a].began >= self.agent.jobs[b].began => {
+                match self.agent.jobs[b].stops > 0 {
+                    true => Ok(()),
+                    false => Err(format!("{turn} (job {a}) is said to have joined {into} (job {b})")),
+                }
+            }
+            (a, b) => Err(format!("{turn} (job {a:?}) is said to have joined {into} (job {b:?})")),
         }
     }
 
@@ -100,6 +135,7 @@ impl World {
             Fact::Withdrawn { turn } if self.submits.contains(turn) => {
                 Err(format!("{turn} is withdrawn though it was submitted"))
             }
+            Fact::Absorbed { turn, into, .. } => self.check_absorbed(*turn, *into),
             Fact::Ended { turn, outcome, text, .. } => self.check_end(*turn, *outcome, text.as_deref()),
             _ => Ok(()),
         }
@@ -147,6 +183,7 @@ impl World {
             Outcome::Exited if self.agent.state == State::Gone => return Ok(()),
             Outcome::Exited => return Err(format!("{turn} exited with an agent that lives")),
             Outcome::Lost => return self.check_lost(turn),
+            Outcome::Absorbed => return Err(format!("{turn} ends, although it has joined another")),
             Outcome::Ended | Outcome::Failed | Outcome::Interrupted => {}
         }
         if self.low_confidence(turn) {
@@ -163,6 +200,10 @@ impl World {
         let job = self.message_of(turn).and_then(|m| self.agent.messages[m].job);
         let Some(job) = job else { return Err(format!("{turn} is {outcome:?} before the agent began it")) };
         let truth = &self.agent.jobs[job];
+        if self.message_of(turn).is_some_and(|m| !truth.messages.contains(&m)) {
+            // It met work that is no turn of dsx's and went into it: it ends when the agent rests.
+            return Ok(());
+        }
         // Its stop has been told and its hooks still run. Without the session file a rest that comes late
         // from what was before cannot be told from its own.
         let told = truth.stopping && outcome == Outcome::Ended && !self.plan.file;
@@ -188,7 +229,12 @@ impl World {
 
     /// A turn of a person's, after some were typed ahead: its text is never that of a turn dsx sent.
     fn check_loosely(&self, turn: TurnId, text: Option<&str>) -> Step {
-        let sent = |m: &usize| matches!(self.agent.messages[*m].by, By::Dsx(t) if !self.is_command(t));
+        let joined = |t| {
+            let known = self.shell.shadow.as_ref().and_then(|d| d.turn(t));
+            known.is_some_and(|t| t.state == TurnState::Over(Outcome::Absorbed))
+        };
+        let sent =
+            |m: &usize| matches!(self.agent.messages[*m].by, By::Dsx(t) if !self.is_command(t) && !joined(t));
         let stolen = self
             .agent
             .jobs
@@ -215,6 +261,14 @@ impl World {
 
     pub fn check_settled(&mut self, wait: &Waits, settled: &Settled) -> Step {
         let bound = wait.bound.ok_or("a wait is settled before it was bound")?;
+        let joined = |t: TurnId| {
+            let known = self.shell.shadow.as_ref()?.turn(t)?;
+            known.joins.filter(|_| known.state == TurnState::Over(Outcome::Absorbed))
+        };
+        let bound = match bound.and_then(joined) {
+            Some(joined) if settled.turn == Some(joined) => Some(joined),
+            _ => bound,
+        };
         if settled.turn != bound {
             return Err(format!("a wait for {bound:?} is settled by {:?}", settled.turn));
         }

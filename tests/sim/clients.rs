@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use dsx_core::{Input, RequestId, SendRequest, TurnState, Until, WaiterId};
+use dsx_core::{Input, Outcome, RequestId, SendRequest, TurnState, Until, WaiterId};
 use dsx_protocol::{ErrorKind, SendReceipt, Settled, TurnId, WireError};
 
 use crate::note;
@@ -63,7 +63,13 @@ impl World {
         };
         let known: Vec<SendRequest> =
             self.clients.senders.iter().map(|s| s.send.clone()).filter(|s| s.key.is_some()).collect();
-        let mut send = SendRequest { text, key: None, queue: self.rng.chance(300), command, template: false };
+        let mut send =
+            SendRequest { text, key: None, queue: self.rng.chance(300), command, ..SendRequest::default() };
+        if self.plan.steers + self.plan.stops > 0 && !send.queue {
+            send.steer = !command && self.rng.chance(self.plan.steers);
+            send.interrupt = !send.steer && self.rng.chance(self.plan.stops);
+            send.draft_ms = self.rng.pick(&[None, Some(0), Some(700), Some(5_000)]).flatten();
+        }
         match self.rng.below(10) {
             0 if !known.is_empty() => send = known[self.rng.index(known.len())].clone(),
             0..=3 => send.key = Some(format!("key {n}")),
@@ -192,6 +198,18 @@ impl World {
 
     fn check_receipt(&mut self, receipt: &SendReceipt, key: Option<String>) -> Step {
         let Some(turn) = receipt.turn else { return Err("a receipt without a turn".into()) };
+        let ended = |t| self.shadow().ok()?.turn(t).map(|t| t.state);
+        if let Some(stopped) = receipt.interrupted
+            && ended(stopped) != Some(TurnState::Over(Outcome::Interrupted))
+        {
+            return Err(format!("{stopped} is said to be interrupted, but is {:?}", ended(stopped)));
+        }
+        if receipt.delivery == "absorbed" {
+            let joined =
+                |t: &dsx_core::Turn| t.state == TurnState::Over(Outcome::Absorbed) && t.joins == Some(turn);
+            let any = self.shadow()?.turns.iter().any(joined);
+            return any.then_some(()).ok_or_else(|| format!("nothing has joined {turn}"));
+        }
         if let Some(key) = key {
             let first = *self.clients.keys.entry(key.clone()).or_insert(turn);
             if first != turn {
@@ -210,11 +228,22 @@ impl World {
         }
     }
 
+    pub fn held(&mut self, request: RequestId, turn: TurnId) -> Step {
+        let owed = self.clients.senders.iter().any(|s| s.request == request && !s.replied && s.connected);
+        let queued = self.shadow()?.turn(turn).is_some_and(|t| t.state == TurnState::Queued);
+        match owed && queued {
+            true => Ok(()),
+            false => Err(format!("{request:?} is told that {turn} is held up, wrongly")),
+        }
+    }
+
     fn check_refusal(&mut self, error: &WireError, queue: bool) -> Step {
         let durable = self.shadow()?;
         let sound = match error.kind {
             ErrorKind::Waiting => !queue && !durable.prompts.is_empty(),
             ErrorKind::Exited => durable.exit.is_some() || self.agent.exit.is_some(),
+            // Somebody's draft was in the way.
+            ErrorKind::Timeout => !queue && self.plan.cli == dsx_core::Cli::Claude,
             ErrorKind::Failed => true,
             _ => false,
         };

@@ -98,6 +98,7 @@ impl World {
         } else {
             self.say(Src::Transcript, Evidence::Interrupted);
         }
+        let _ = self.hook_killed();
         note!(self, "agent: job {job} is interrupted{}", if early { ", early" } else { "" });
         self.over(job, End::Interrupted);
         self.rests(Rest::Idle);
@@ -161,7 +162,7 @@ impl World {
         let held = if self.agent.held.contains(&of) { Some(of) } else { self.agent.held.last().copied() };
         let message = self.agent.messages.len();
         let text = format!("{text} {message}");
-        self.agent.messages.push(Message { by: By::Agent, text: text.clone(), job: held, turn: None });
+        self.agent.messages.push(Message { by: By::Agent, text: text.clone(), job: held, turn: None, at: 0 });
         let Some(job) = held else {
             self.begin(vec![message]);
             return;

@@ -9,6 +9,7 @@ mod clients;
 mod endings;
 mod plan;
 mod program;
+mod questions;
 mod rng;
 mod shell;
 mod sources;

@@ -43,6 +43,14 @@ pub struct Plan {
     pub file_follows: bool,
     /// A hook of the user's sends the agent on after it stopped, so many times in a thousand.
     pub sent_on: u64,
+    /// How many of a thousand messages are to join the running turn, and how many to stop it.
+    pub steers: u64,
+    pub stops: u64,
+    /// How many of a thousand steps take in what waits behind the work.
+    pub absorbs: u64,
+    /// The agent's hook tells of a message when it is put behind work (2.1.328), not when it is taken from
+    /// there (2.1.197).
+    pub enqueue_hook: bool,
 }
 
 impl Plan {
@@ -55,6 +63,8 @@ impl Plan {
         let claude = cli == Cli::Claude;
         let hooks = claude && rng.chance(950);
         let quiet = rng.chance(300);
+        // Of its own, so that worlds without these stay what they were.
+        let mut other = Rng::new(rng.clone().next() ^ 0x0073_7465_6572);
         let rarely = |rng: &mut Rng, most: u64| if quiet { 0 } else { rng.below(most) };
         Self {
             cli,
@@ -86,6 +96,10 @@ impl Plan {
             attended: rng.chance(900),
             file_follows: rng.chance(300),
             sent_on: rarely(rng, 100),
+            steers: other.pick(&[0, 0, 200, 500]).unwrap_or(0),
+            stops: other.pick(&[0, 0, 150]).unwrap_or(0),
+            absorbs: other.pick(&[0, 300, 800]).unwrap_or(0),
+            enqueue_hook: other.chance(600),
         }
         .sound()
     }
@@ -94,6 +108,10 @@ impl Plan {
     fn sound(mut self) -> Self {
         if self.cli == Cli::Claude && (!self.osc || self.background > 0) {
             self.file = true;
+        }
+        // Nothing else tells what becomes of a message that is typed while the agent works.
+        if self.cli == Cli::Claude && !self.transcript {
+            self.steers = 0;
         }
         self
     }

@@ -45,8 +45,17 @@ impl World {
             return Err(format!("{turn} was taken by the program twice"));
         }
         let (message, job) = (self.agent.messages.len(), self.agent.jobs.len());
+        let joins =
+            |turn| self.shell.shadow.as_ref().and_then(|d| d.turn(turn)).is_some_and(|t| t.joins.is_some());
+        if let (State::Working(job), By::Dsx(turn)) = (self.agent.state, by)
+            && joins(turn)
+        {
+            note!(self, "program: line {text:?} is read within job {job}");
+            self.agent.messages.push(Message { by, text, job: Some(job), turn: None, at: 0 });
+            return Ok(());
+        }
         note!(self, "program: line {text:?} begins job {job}");
-        self.agent.messages.push(Message { by, text, job: Some(job), turn: None });
+        self.agent.messages.push(Message { by, text, job: Some(job), turn: None, at: 0 });
         self.agent.jobs.push(Job::of(vec![message], job, self.now));
         self.agent.own_foreground = self.rng.chance(400);
         self.set_state(State::Working(job));

@@ -117,6 +117,9 @@ impl World {
             Effect::Done { request, result } => self.done(request, result.is_ok())?,
             Effect::Bound { waiter, turn } => self.bound(waiter, turn)?,
             Effect::Settle { waiter, result } => self.settle(waiter, result)?,
+            Effect::Held { request, turn } => self.held(request, turn)?,
+            Effect::Decide { request, output } => self.decided(request, output)?,
+            Effect::Responded { request, result } => self.told_of_answer(request, result)?,
             Effect::WriteMessage { .. } | Effect::Changed => {}
             Effect::Expire => return Err("a session without a time to live was ended".to_owned()),
         }
@@ -188,10 +191,10 @@ impl World {
             Typing::Write(bytes) => self.pty_write(bytes, by),
             Typing::Pause(ms) => after = ms,
             Typing::Quiet { ms, .. } => after = ms,
-            Typing::Shown { text, .. } => {
+            Typing::Shown { text, must, .. } => {
                 // It is looked for until it is drawn; here, once all that was written has been read.
                 let drawn_at = self.agent.pty_due.max(self.now) + self.rng.range(1, 30);
-                self.plan_at(drawn_at, Ev::Shown(life, text));
+                self.plan_at(drawn_at, Ev::Shown(life, text, must));
                 return Ok(());
             }
             Typing::Submit(bytes) => {
@@ -215,10 +218,11 @@ impl World {
     }
 
     /// The message is drawn: it is submitted, unless something else is in the box as well.
-    pub fn shown(&mut self, text: &str) -> Step {
+    pub fn shown(&mut self, text: &str, must: bool) -> Step {
         let Some(turn) = self.shell.writing.front().and_then(|w| w.turn) else { return Ok(()) };
         let life = self.shell.life;
-        if drawn(self.plan.cli, &self.screen(), text) == Drawn::Mixed {
+        let seen = drawn(self.plan.cli, &self.screen(), text);
+        if seen == Drawn::Mixed || (must && seen != Drawn::Exactly) {
             note!(self, "{turn} is mixed with something else, and not submitted");
             self.count.mixed += 1;
             self.shell.writing.pop_front();
@@ -301,8 +305,13 @@ impl World {
         let entry = self.channels[src as usize].entries[index].clone();
         // What comes through the terminal bears the time at which it is read.
         let at = if matches!(src, Src::Osc | Src::Mark) { self.now } else { entry.at };
-        let said = Input::Said { source: src.source(), at, evidence: entry.evidence };
-        let through = self.feed(said)?;
+        let said = Input::Said { source: src.source(), at, evidence: entry.evidence.clone() };
+        let mut through = self.feed(said)?;
+        if through && src == Src::Hook {
+            let life = self.shell.life;
+            self.hook_waits(&entry.evidence)?;
+            through = life == self.shell.life;
+        }
         if through && self.rng.chance(800) {
             let channel = &mut self.channels[src as usize];
             channel.acked = channel.acked.max(index + 1);
@@ -328,6 +337,7 @@ impl World {
         self.shell.looks.clear();
         self.shell.watches = false;
         self.connections_break();
+        self.questions_break();
         let down = if self.rng.chance(700) { self.rng.range(1, 50) } else { self.rng.range(50, 4_000) };
         let life = self.shell.life;
         self.plan_in(down, Ev::Restart(life));
@@ -341,7 +351,7 @@ impl World {
         }
         let Some(durable) = replayed else { return Err("the facts cannot be replayed".into()) };
         let (pid, exited) = (durable.pid, durable.exit.is_some());
-        let delivering = durable.running().map(|t| t.id);
+        let delivering = durable.in_hand().map(|t| t.id);
         self.shell.session = Some(Session::restore(durable));
         if pid.is_none() && !self.feed(Input::Started { pid: 7, start_time: 70 })? {
             return Ok(());
@@ -370,6 +380,7 @@ impl World {
             return Ok(());
         }
         self.clients_return();
+        self.hooks_return();
         Ok(())
     }
 }

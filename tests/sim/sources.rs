@@ -56,7 +56,12 @@ pub struct Channel {
 
 impl World {
     /// A source writes something down; when it will be read, where all goes well.
-    pub fn say(&mut self, src: Src, mut evidence: Evidence) -> u64 {
+    pub fn say(&mut self, src: Src, evidence: Evidence) -> u64 {
+        self.say_of(src, self.now, evidence)
+    }
+
+    /// The same of something that happened before.
+    pub fn say_of(&mut self, src: Src, at: u64, mut evidence: Evidence) -> u64 {
         if !self.plan.has(src) {
             return self.now;
         }
@@ -75,7 +80,7 @@ impl World {
         let longest = if src == Src::Hook { HOOK_MS } else { u64::MAX };
         channel.due = channel.due.max(written + delay.min(longest));
         let (due, index) = (channel.due, channel.entries.len());
-        channel.entries.push(Entry { written, at: now, evidence });
+        channel.entries.push(Entry { written, at, evidence });
         self.plan_at(due, Ev::Deliver(src, index));
         due
     }

@@ -10,6 +10,7 @@ use dsx_protocol::TurnId;
 use crate::agent::{Agent, AgentEv, State};
 use crate::clients::Clients;
 use crate::plan::Plan;
+use crate::questions::Questions;
 use crate::rng::Rng;
 use crate::shell::Shell;
 use crate::sources::{Channel, Src};
@@ -29,19 +30,23 @@ macro_rules! note {
 
 /// What happens. Whatever belongs to one incarnation of the supervisor names it first.
 #[derive(Debug, Clone, PartialEq)]
+// They are few, and each is moved once.
+#[allow(clippy::large_enum_variant)]
 pub enum Ev {
     Act,
     Agent(AgentEv),
     Deliver(Src, usize),
     Exited(u32),
     Write(u32),
-    Shown(u32, String),
+    Shown(u32, String, bool),
     Feed(u32, Input),
     Timer(u32, Timer, u64),
     Look(u32, u64),
     Foreground(u32),
     Captured(u32, TurnId, u64),
     Output(u32),
+    /// A hook that lost its supervisor has found another.
+    Hold(u32, String),
     WaitAgain(u32, usize),
     SendAgain(u32, usize),
     Restart(u32),
@@ -53,13 +58,14 @@ impl Ev {
             Self::Act | Self::Agent(_) | Self::Deliver(..) => None,
             Self::Exited(l)
             | Self::Write(l)
-            | Self::Shown(l, _)
+            | Self::Shown(l, ..)
             | Self::Feed(l, _)
             | Self::Timer(l, ..)
             | Self::Look(l, _)
             | Self::Foreground(l)
             | Self::Captured(l, ..)
             | Self::Output(l)
+            | Self::Hold(l, _)
             | Self::WaitAgain(l, _)
             | Self::SendAgain(l, _)
             | Self::Restart(l) => Some(*l),
@@ -147,6 +153,7 @@ pub struct World {
     pub channels: [Channel; 5],
     pub shell: Shell,
     pub clients: Clients,
+    pub questions: Questions,
     /// Turns whose submitting byte was written.
     pub submits: Vec<TurnId>,
     /// Turns whose submitting byte was about to be written, at least.
@@ -172,6 +179,7 @@ impl World {
             channels: Default::default(),
             shell: Shell::default(),
             clients: Clients::default(),
+            questions: Questions::default(),
             submits: Vec::new(),
             begun: Vec::new(),
             count: Count::default(),
@@ -259,7 +267,7 @@ impl World {
             Ev::Deliver(src, index) => self.deliver(src, index)?,
             Ev::Exited(_) => self.tell_exit()?,
             Ev::Write(_) => self.write_step()?,
-            Ev::Shown(_, text) => self.shown(&text)?,
+            Ev::Shown(_, text, must) => self.shown(&text, must)?,
             Ev::Feed(_, input) => self.feed(input).map(|_| ())?,
             Ev::Timer(_, timer, id) => self.timer_due(timer, id)?,
             Ev::Look(_, id) => self.look_due(id)?,
@@ -270,6 +278,7 @@ impl World {
             }
             Ev::Output(_) if self.shell.watches => self.feed(Input::Output).map(|_| ())?,
             Ev::Output(_) => {}
+            Ev::Hold(_, key) => self.hold(key)?,
             Ev::WaitAgain(_, at) => self.wait_again(at)?,
             Ev::SendAgain(_, at) => self.send_again(at)?,
             Ev::Restart(_) => self.restart()?,
@@ -311,6 +320,7 @@ impl World {
                 Ok(())
             }
             857..=880 => self.stray_evidence(),
+            881..=999 if self.is_up() => self.client_responds(),
             _ => Ok(()),
         }
     }
@@ -354,7 +364,7 @@ impl World {
     /// Evidence of no consequence, which may come at any time.
     fn stray_evidence(&mut self) -> Step {
         let evidence = match self.rng.below(2) {
-            0 => Evidence::Composer("draft".into()),
+            0 => Evidence::ToolDone { tool: "Read".into(), command: None },
             _ => Evidence::Conversation { id: format!("c{}", self.rng.below(3)), transcript: None },
         };
         let at = self.now;
@@ -373,6 +383,7 @@ impl World {
             return Ok(false);
         }
         self.check_quiet()?;
+        self.check_questions()?;
         self.agent_exits(Exit { code: Some(0), signal: None });
         Ok(true)
     }

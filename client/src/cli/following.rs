@@ -16,3 +16,21 @@ pub(crate) struct EventsArgs {
     #[arg(long)]
     pub json: bool,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArgs {
+    /// The session
+    pub id: String,
+    /// The output's bytes as they came, instead of what was said
+    #[arg(long, conflicts_with_all = ["json", "tail"])]
+    pub raw: bool,
+    /// Go on as more comes, until the session ends
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only the last N things that were said
+    #[arg(long, value_name = "N")]
+    pub tail: Option<u32>,
+    /// Print JSON, one object a line
+    #[arg(long)]
+    pub json: bool,
+}

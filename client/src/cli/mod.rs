@@ -2,7 +2,9 @@
 
 mod care;
 mod following;
+mod help;
 mod prompts;
+mod skills;
 mod terms;
 
 use std::ffi::OsString;
@@ -10,11 +12,12 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use dsx_protocol::TurnId;
-pub(crate) use prompts::{PromptsArgs, RespondArgs};
-
-pub(crate) use following::EventsArgs;
 
 pub(crate) use care::{DescribeArgs, HandoffArgs, RenameArgs};
+pub(crate) use following::{EventsArgs, LogsArgs};
+pub(crate) use help::parse;
+pub(crate) use prompts::{PromptsArgs, RespondArgs};
+pub(crate) use skills::InstallSkillArgs;
 pub(crate) use terms::{SelectArgs, TermsArgs};
 
 /// Seconds that an agent may take to start, where nobody says otherwise.
@@ -24,10 +27,12 @@ const START_TIMEOUT: f64 = 60.0;
 ///
 /// Hand a task to an agent and get its answer:
 ///
-///   sid=$(dsx create -q) && dsx send $sid "run the tests" && dsx wait $sid && dsx last-message $sid
+///   sid=$(dsx create -q) && dsx send $sid "run the tests" &&
+///     dsx wait $sid && dsx last-message $sid
 ///
-/// Exit codes: 0 done, 1 failed, 2 usage, 3 no such session, 4 the agent waits for input, 5 the turn failed,
-/// 6 the session ended first, 7 refused, 8 no supervisor, 124 timeout, 130 Ctrl-C (the turn goes on).
+/// Exit codes: 0 done, 1 failed, 2 usage, 3 no such session, 4 the agent waits
+/// for input, 5 the turn failed, 6 the session ended first, 7 refused,
+/// 8 no supervisor, 124 timeout, 130 Ctrl-C (the turn goes on).
 #[derive(Debug, Parser)]
 #[command(name = "dsx", bin_name = "dsx", version, verbatim_doc_comment, arg_required_else_help = true)]
 pub(crate) struct Cli {
@@ -80,6 +85,8 @@ pub(crate) enum Verb {
     Describe(DescribeArgs),
     /// Hand the work of a session over to a fresh one or another
     Handoff(HandoffArgs),
+    /// Teach agents to use dsx: installs the skills 'dsx' and 'handoff'
+    InstallSkill(InstallSkillArgs),
     /// Check the machine and say what to do
     Doctor(JsonArgs),
     /// Print completions for a shell
@@ -109,6 +116,7 @@ impl Verb {
             Self::Rename(a) => a.json,
             Self::Describe(a) => a.json,
             Self::Handoff(a) => a.json,
+            Self::InstallSkill(a) => a.json,
             Self::Doctor(a) => a.json,
             Self::Supervisor(a) => a.json,
             Self::Attach(_) | Self::Completions { .. } => false,
@@ -176,6 +184,9 @@ pub(crate) struct CreateArgs {
 pub(crate) struct SendVerb {
     #[command(flatten)]
     pub send: SendArgs,
+    /// Seconds to wait while somebody's draft is in the agent's input box [default: 30]
+    #[arg(long, value_name = "S", allow_negative_numbers = true)]
+    pub timeout: Option<f64>,
     #[command(flatten)]
     pub select: SelectArgs,
 }
@@ -193,9 +204,15 @@ pub(crate) struct SendArgs {
     /// receiver's, \{{word}} is meant as it stands
     #[arg(long, value_name = "F", conflicts_with = "text")]
     pub file: Option<PathBuf>,
-    /// Queue it even while the agent asks something
-    #[arg(long)]
+    /// Queue it whatever is in its way: a question of the agent's, somebody's draft
+    #[arg(long, conflicts_with_all = ["interrupt", "steer"])]
     pub queue: bool,
+    /// Stop the running turn first; the message goes before those that are queued
+    #[arg(long, conflicts_with = "steer")]
+    pub interrupt: bool,
+    /// Join the running turn instead of waiting for its end
+    #[arg(long, conflicts_with = "command")]
+    pub steer: bool,
     /// Name the message: a repeat with the same name is not sent again
     #[arg(long, value_name = "K")]
     pub key: Option<String>,
@@ -210,8 +227,10 @@ pub(crate) struct SendArgs {
 #[derive(Debug, Args, Clone)]
 pub(crate) struct WaitArgs {
     /// The sessions: ids, prefixes, @self or @last
-    #[arg(required = true)]
+    #[arg(required_unless_present_any = ["group", "labels"])]
     pub ids: Vec<String>,
+    #[command(flatten)]
+    pub select: SelectArgs,
     /// Return when one of them has settled
     #[arg(long, conflicts_with = "all")]
     pub any: bool,
@@ -330,18 +349,6 @@ pub(crate) struct KeysArgs {
     /// The keys
     #[arg(required = true, allow_hyphen_values = true)]
     pub keys: Vec<String>,
-    /// Print JSON
-    #[arg(long)]
-    pub json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct LogsArgs {
-    /// The session
-    pub id: String,
-    /// The output's bytes as they came
-    #[arg(long, conflicts_with = "json")]
-    pub raw: bool,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -7,21 +7,30 @@ use serde_json::json;
 
 use super::create::deadline;
 use super::send::{send, text};
-use super::wait::settle;
+use super::wait::{settle, stand};
 use super::{Outcome, last_message, note, print_line};
 use crate::cli::AskArgs;
 use crate::client::Client;
 use crate::failure::Failure;
 use crate::{json as fields, outcome};
 
+/// How long the supervisor waits for a draft of its own accord.
+const DRAFT_S: f64 = 30.0;
+
 pub(super) fn run(args: &AskArgs) -> Outcome {
     let text = text(args.send.text.as_deref(), args.send.file.as_deref())?;
     let mut client = Client::open()?;
     let deadline = deadline(args.until.timeout)?;
+    stand(&mut client, &args.send.id, deadline)?;
     client.until(deadline);
-    let receipt = send(&mut client, &args.send, text)?;
+    let receipt = send(&mut client, &args.send, text, draft_ms(args.until.timeout))?;
     client.until(None);
     finish(&mut client, &receipt, args.until.until.as_deref(), deadline, args.send.json)
+}
+
+/// How long somebody's draft may be in the way: a message that nobody waits for any more is not typed.
+fn draft_ms(timeout: Option<f64>) -> Option<u64> {
+    timeout.filter(|s| *s < DRAFT_S).map(|s| (s * 900.0) as u64)
 }
 
 /// Waits for the sent turn and prints its answer.

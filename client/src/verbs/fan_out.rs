@@ -1,9 +1,9 @@
 //! `dsx send` to all sessions of a group or with a label.
 
-use dsx_protocol::{Reply, Request, Send, SendReceipt, WireError};
+use dsx_protocol::{Event, Reply, Request, Send, SendReceipt, WireError};
 
 use super::select::selected;
-use super::send::{request, text};
+use super::send::{draft_ms, note_held, request, text};
 use super::{Outcome, note_error, print_line, unexpected};
 use crate::cli::SendVerb;
 use crate::client::{Client, Incoming};
@@ -29,6 +29,7 @@ pub(super) fn run(verb: &SendVerb) -> Outcome {
         let what = format!("a message and the file {} are given", file.display());
         return Err(Failure::usage(what, "give one of them"));
     }
+    let draft_ms = draft_ms(verb.timeout)?;
     let text = text(words, args.file.as_deref())?;
     let mut client = Client::open()?;
     let sessions = selected(&mut client, &verb.select, false)?;
@@ -36,7 +37,7 @@ pub(super) fn run(verb: &SendVerb) -> Outcome {
     for session in sessions {
         // A repeat of the whole command is a repeat in each session.
         let key = args.key.as_ref().map(|key| format!("{key}@{}", session.id));
-        sends.push(request(args, session.id, text.clone(), key));
+        sends.push(request(args, session.id, text.clone(), key, draft_ms));
     }
     let told = ask_all(&mut client, &sends)?;
     let mut code = 0;
@@ -68,6 +69,10 @@ fn ask_all(client: &mut Client, sends: &[Send]) -> Result<Vec<Told>, Failure> {
                 Incoming::Reply(other) => return Err(unexpected(&other)),
                 Incoming::Error(error) if channel == 0 => return Err(error.into()),
                 Incoming::Error(error) => Err(error),
+                Incoming::Event(Event::Held(held)) => {
+                    note_held(&held);
+                    continue;
+                }
                 _ => continue,
             };
             let answered = channels.extract_if(.., |(c, _)| *c == channel).map(|(_, at)| at).next();
@@ -85,7 +90,8 @@ fn show(session: &str, told: Told, as_json: bool) -> Result<u8, Failure> {
         Ok(receipt) if as_json => print_line(&json::sent(&receipt))?,
         Ok(receipt) => {
             let turn = receipt.turn.map(|t| t.to_string()).unwrap_or_default();
-            print_line(&format!("{session} {turn} {}", receipt.delivery))?;
+            let stopped = receipt.interrupted.map(|t| format!(" interrupted {t}")).unwrap_or_default();
+            print_line(&format!("{session} {turn} {}{stopped}", receipt.delivery))?;
         }
         Err(error) => {
             let code = error.kind.exit_code();

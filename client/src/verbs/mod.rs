@@ -11,6 +11,7 @@ mod explain;
 mod fan_out;
 mod handoff;
 pub(crate) mod hook;
+mod install_skill;
 mod interrupt;
 mod keys;
 mod kill;
@@ -61,6 +62,7 @@ pub(crate) fn run(verb: Verb) -> Outcome {
         Verb::Rename(args) => rename::run(&args),
         Verb::Describe(args) => describe::run(&args),
         Verb::Handoff(args) => handoff::run(&args),
+        Verb::InstallSkill(args) => install_skill::run(&args),
         Verb::Doctor(args) => doctor::run(&args),
         Verb::Completions { shell } => completions::run(shell),
         Verb::Supervisor(args) => supervisor::run(&args),

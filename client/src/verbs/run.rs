@@ -27,12 +27,14 @@ pub(super) fn run(args: &RunArgs) -> Outcome {
                 text: None,
                 file: args.file.clone(),
                 queue: false,
+                interrupt: false,
+                steer: false,
                 key: None,
                 command: false,
                 json: args.create.json,
             };
             client.until(deadline);
-            let sent = send(&mut client, &message, text);
+            let sent = send(&mut client, &message, text, None);
             client.until(None);
             sent.and_then(|receipt| finish(&mut client, &receipt, None, deadline, args.create.json))
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{self, Read as _};
 use std::path::Path;
 
-use dsx_protocol::{Reply, Request, Send, SendReceipt};
+use dsx_protocol::{Event, Held, Reply, Request, Send, SendReceipt};
 use uuid::Uuid;
 
 use super::{Outcome, note, print_line, session, unexpected};
@@ -17,31 +17,73 @@ pub(super) fn run(verb: &SendVerb) -> Outcome {
     if verb.select.is_some() {
         return super::fan_out::run(verb);
     }
-    let args = &verb.send;
+    let (args, draft_ms) = (&verb.send, draft_ms(verb.timeout)?);
     let text = text(args.text.as_deref(), args.file.as_deref())?;
-    let receipt = send(&mut Client::open()?, args, text)?;
+    let receipt = send(&mut Client::open()?, args, text, draft_ms)?;
     if args.json {
         print_line(&json::sent(&receipt))?;
     } else {
         let turn = receipt.turn.map(|t| t.to_string()).unwrap_or_default();
         print_line(&turn)?;
-        if receipt.delivery == "queued" {
-            note(&format!("{turn} is queued"));
-        }
+        tell(&receipt, &turn);
     }
     Ok(0)
 }
 
-pub(super) fn send(client: &mut Client, args: &SendArgs, text: String) -> Result<SendReceipt, Failure> {
+/// What the turn's id alone does not say.
+fn tell(receipt: &SendReceipt, turn: &str) {
+    if let Some(stopped) = receipt.interrupted {
+        note(&format!("interrupted {stopped}"));
+    }
+    match receipt.delivery.as_str() {
+        "queued" => note(&format!("{turn} is queued")),
+        "absorbed" => note(&format!("joined {turn}")),
+        _ => {}
+    }
+}
+
+pub(super) fn draft_ms(timeout: Option<f64>) -> Result<Option<u64>, Failure> {
+    match timeout {
+        None => Ok(None),
+        Some(s) if s >= 0.0 => Ok(Some((s * 1000.0) as u64)),
+        Some(_) => Err(Failure::usage("the timeout is negative", "give seconds, 0 or more")),
+    }
+}
+
+/// `draft_ms`: how long somebody's draft may be in the way, where that is not left to the supervisor.
+pub(super) fn send(
+    client: &mut Client,
+    args: &SendArgs,
+    text: String,
+    draft_ms: Option<u64>,
+) -> Result<SendReceipt, Failure> {
     let session = session(client, &args.id)?;
-    let request = Request::Send(request(args, session, text, args.key.clone()));
-    match client.call(&request)? {
+    let request = Request::Send(request(args, session, text, args.key.clone(), draft_ms));
+    let mut told = false;
+    let on_event = |event: Event| {
+        if let (Event::Held(held), false) = (event, told) {
+            told = true;
+            note_held(&held);
+        }
+    };
+    match client.call_with(&request, on_event)? {
         Reply::Sent(receipt) => Ok(receipt),
         other => Err(unexpected(&other)),
     }
 }
 
-pub(super) fn request(args: &SendArgs, session: String, text: String, key: Option<String>) -> Send {
+/// Somebody's draft is in the way.
+pub(super) fn note_held(held: &Held) {
+    note(&format!("dsx: somebody's draft is in {}'s input box: waiting", held.session));
+}
+
+pub(super) fn request(
+    args: &SendArgs,
+    session: String,
+    text: String,
+    key: Option<String>,
+    draft_ms: Option<u64>,
+) -> Send {
     Send {
         session,
         text,
@@ -50,7 +92,9 @@ pub(super) fn request(args: &SendArgs, session: String, text: String, key: Optio
         queue: args.queue,
         command: args.command,
         template: args.file.is_some(),
-        ..Send::default()
+        interrupt: args.interrupt,
+        steer: args.steer,
+        draft_ms,
     }
 }
 

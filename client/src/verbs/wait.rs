@@ -2,9 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use dsx_protocol::{Event, Reply, Request, Settled, Status, TurnId, Wait};
+use dsx_protocol::{ErrorKind, Event, Reply, Request, Settled, Status, TurnId, Wait};
 
 use super::create::deadline;
+use super::select::selected;
 use super::{Outcome, note_error, print_line, session, unexpected};
 use crate::cli::{UntilArgs, WaitArgs};
 use crate::client::{Client, Incoming};
@@ -28,12 +29,17 @@ struct Waiting {
 pub(super) fn run(args: &WaitArgs) -> Outcome {
     let mut client = Client::open()?;
     let deadline = deadline(args.until.timeout)?;
-    let mut waits = Vec::new();
-    for word in &args.ids {
-        let id = session(&mut client, word)?;
-        let request = request(id, &args.until);
-        waits.push(Waiting { request, channel: 0, probe: 0, probed: false, code: None });
-    }
+    let mut waits: Vec<Waiting> = sessions(&mut client, args)?
+        .into_iter()
+        .map(|id| Waiting {
+            request: request(id, &args.until),
+            channel: 0,
+            probe: 0,
+            probed: false,
+            code: None,
+        })
+        .collect();
+    let alone = waits.len() == 1;
     ask_all(&mut client, &mut waits)?;
     let first_answer = Instant::now() + FIRST_ANSWER;
     while waits.iter().any(|w| w.code.is_none()) {
@@ -52,7 +58,7 @@ pub(super) fn run(args: &WaitArgs) -> Outcome {
                     waiting.probed = true;
                 }
                 let waiting = waits.iter_mut().find(|w| w.channel == channel && w.code.is_none());
-                let settled = waiting.map(|w| w.take(incoming, args)).transpose()?.flatten();
+                let settled = waiting.map(|w| w.take(incoming, args, alone)).transpose()?.flatten();
                 if let Some(code) = settled.filter(|_| args.any) {
                     return Ok(code);
                 }
@@ -62,9 +68,21 @@ pub(super) fn run(args: &WaitArgs) -> Outcome {
     Ok(waits.iter().filter_map(|w| w.code).find(|c| *c != 0).unwrap_or(0))
 }
 
+/// Those that are named, in their order, then those that are selected: exited ones too, since one that ended
+/// before its turn did is what a wait is to tell. Who is selected is decided once, when the wait begins.
+fn sessions(client: &mut Client, args: &WaitArgs) -> Result<Vec<String>, Failure> {
+    let mut ids = args.ids.iter().map(|word| session(client, word)).collect::<Result<Vec<_>, _>>()?;
+    if args.select.is_some() {
+        let found = selected(client, &args.select, true)?.into_iter().map(|s| s.id);
+        let named = |id: &String| args.ids.iter().any(|word| id.starts_with(word.as_str()));
+        ids.extend(found.filter(|id| !named(id)));
+    }
+    Ok(ids)
+}
+
 impl Waiting {
     /// The exit code, once it has settled.
-    fn take(&mut self, incoming: Incoming, args: &WaitArgs) -> Result<Option<u8>, Failure> {
+    fn take(&mut self, incoming: Incoming, args: &WaitArgs, alone: bool) -> Result<Option<u8>, Failure> {
         match incoming {
             Incoming::Reply(Reply::Settled(settled)) => {
                 show(&settled, args.json)?;
@@ -78,7 +96,11 @@ impl Waiting {
                     self.request.turn = bound.turn;
                 }
             }
-            Incoming::Error(error) if args.ids.len() == 1 => return Err(error.into()),
+            Incoming::Error(error) if alone => return Err(error.into()),
+            // Whoever waits for any of several expects each of them to be able to settle.
+            Incoming::Error(error) if args.any && error.kind == ErrorKind::Refused => {
+                return Err(error.into());
+            }
             Incoming::Error(error) => {
                 self.code = Some(error.kind.exit_code());
                 // It is told at once, and the others are waited for.
@@ -148,5 +170,27 @@ pub(super) fn settle(
             }
         }
         client.reopen()?;
+    }
+}
+
+/// Begins to wait for a session before anything is asked of it, until the connection ends: where the session may
+/// not be waited for from here, nothing has been asked. Outside of a session nobody waits for the caller.
+pub(super) fn stand(client: &mut Client, word: &str, deadline: Option<Instant>) -> Result<(), Failure> {
+    if std::env::var_os("DSX_SESSION").is_none() {
+        return Ok(());
+    }
+    let session = session(client, word)?;
+    let until = Some("exited".to_owned());
+    let channel = client.ask(&Request::Wait(Wait { session: session.clone(), turn: None, until }))?;
+    // Answered behind it: the wait stands by then.
+    let probe = client.ask(&Request::Status(Status { session }))?;
+    loop {
+        match client.next(deadline)? {
+            (c, Incoming::Error(error)) if [channel, probe, 0].contains(&c) => return Err(error.into()),
+            (c, Incoming::Reply(_)) if [channel, probe].contains(&c) => return Ok(()),
+            // What is asked next tells of it; that the wait may not stand, the wait for the turn.
+            (_, Incoming::Lost | Incoming::TimedOut) => return Ok(()),
+            _ => {}
+        }
     }
 }

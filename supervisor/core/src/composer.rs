@@ -7,7 +7,7 @@
 
 use dsx_protocol::TurnId;
 
-use crate::adapter;
+use crate::adapter::{self, Drawn};
 use crate::durable::Durable;
 use crate::evidence::Source;
 use crate::fact::Outcome;
@@ -59,9 +59,18 @@ impl Session {
     pub(crate) fn doubt_composer(&mut self, out: &mut Vec<Effect>) {
         self.live.composer = Composer::Doubtful { tries: 0 };
         self.live.reading = false;
-        if self.durable.spec.cli == Cli::Claude && self.durable.ready && !self.live.recovering {
+        let rests = self.durable.running().is_none();
+        if self.durable.spec.cli == Cli::Claude && self.durable.ready && !self.live.recovering && rests {
             self.read_composer(false, out);
         }
+    }
+
+    /// The same after a turn. Where somebody has typed meanwhile, only what the agent put back is removed.
+    pub(crate) fn doubt_composer_after(&mut self, turn: TurnId, out: &mut Vec<Effect>) {
+        if self.live.composer != Composer::Touched {
+            return self.doubt_composer(out);
+        }
+        self.live.put_back = self.durable.turn(turn).map(|t| t.as_typed().to_owned());
     }
 
     /// A crash may have cut off a paste, within which no key is a key.
@@ -96,7 +105,7 @@ impl Session {
         false
     }
 
-    fn read_composer(&mut self, fresh: bool, out: &mut Vec<Effect>) {
+    pub(crate) fn read_composer(&mut self, fresh: bool, out: &mut Vec<Effect>) {
         self.live.reading = true;
         self.live.overlooked = false;
         out.push(Effect::Look { quiet_ms: QUIET_MS, fresh });
@@ -107,6 +116,15 @@ impl Session {
             return;
         }
         let text = adapter::read_composer(self.durable.spec.cli, screen);
+        let put_back = |t: &String| adapter::drawn(Cli::Claude, screen, t) == Drawn::Exactly;
+        if self.live.composer == Composer::Touched && self.live.put_back.as_ref().is_some_and(put_back) {
+            self.live.composer = Composer::Doubtful { tries: 0 };
+        }
+        // The key that empties the box of an agent at rest stops one that works.
+        let works = self.durable.running().is_some();
+        if works && matches!(self.live.composer, Composer::Doubtful { .. }) {
+            return;
+        }
         match (self.live.composer, text) {
             (Composer::Clean, _) => {}
             // The mark is not drawn yet, and so perhaps nothing that was typed before it.
@@ -119,6 +137,7 @@ impl Session {
             (_, Some(text)) if text.is_empty() => {
                 self.note(Source::Screen, now.ms, "input box empty".to_owned());
                 self.live.composer = Composer::Clean;
+                self.live.put_back = None;
                 out.push(Effect::Disarm(Timer::Composer));
             }
             (Composer::Doubtful { tries }, Some(text)) if tries < TRIES => {
@@ -137,7 +156,8 @@ impl Session {
     }
 
     pub(crate) fn composer_expired(&mut self, out: &mut Vec<Effect>) {
-        if matches!(self.live.composer, Composer::Doubtful { .. }) {
+        let rests = self.durable.running().is_none();
+        if rests && matches!(self.live.composer, Composer::Doubtful { .. }) {
             self.read_composer(false, out);
         }
     }
@@ -197,6 +217,8 @@ mod tests {
             prompt: None,
             behind: None,
             as_of: 0,
+            steer: None,
+            stops: None,
         };
         let facts = [
             Fact::Created(Box::new(spec)),

@@ -3,142 +3,37 @@
 //! A turn is typed at most once. When it was typed and nothing shows that the agent took it, it is `lost`:
 //! typing again could run it twice.
 
-use dsx_protocol::{ErrorKind, SendReceipt, TurnId, WireError};
+use dsx_protocol::{ErrorKind, TurnId, WireError};
 
 use crate::adapter::{self, Drawn};
 use crate::composer::Composer;
-use crate::durable::{Origin, TurnState};
+use crate::durable::TurnState;
 use crate::evidence::Source;
 use crate::fact::{Fact, Outcome, Reported};
-use crate::input::{Effect, Now, Recovery, RequestId, ScreenText, SendRequest, Timer};
+use crate::input::{Effect, Now, Recovery, RequestId, ScreenText, Timer};
 use crate::session::{Said, Session};
 use crate::spec::Cli;
-use crate::template;
 use crate::verdict::Progress;
 
-/// Turns that may wait in one session's queue.
-const QUEUE_BOUND: usize = 1_000;
 /// How long a typed message may stay without any sign that the agent took it.
 const CONFIRM_MS: u64 = 30_000;
 /// After so long the input box is looked at: where the message still stands in it, the submitting key had no
 /// effect (observed with 2.1.197) and is pressed again. That types nothing twice.
-const STILL_THERE_MS: u64 = 1_500;
+pub(crate) const STILL_THERE_MS: u64 = 1_500;
 /// Times the submitting key is pressed again.
-const SUBMITS_AGAIN: u32 = 3;
+pub(crate) const SUBMITS_AGAIN: u32 = 3;
 /// The same once the agent went to work: the sign of *what* it works on should follow at once.
 const CONFIRM_BUSY_MS: u64 = 3_000;
 /// The same after a restart, when all that could be read back has been read.
-const CONFIRM_RECOVERED_MS: u64 = 5_000;
+pub(crate) const CONFIRM_RECOVERED_MS: u64 = 5_000;
 /// Times a message is typed again after the box held something else as well.
 const MIXED: u32 = 5;
+/// How long a first interrupt key is given before another is pressed.
+const PRESS_AGAIN_MS: u64 = 1_000;
 /// How long a command's output must be quiet.
 const QUIET_MS: u64 = 500;
 
 impl Session {
-    pub(crate) fn send(&mut self, now: Now, request: RequestId, send: SendRequest, out: &mut Vec<Effect>) {
-        if let Some(turn) = self.repeated(&send) {
-            self.send_again(request, turn, out);
-            return;
-        }
-        let turn = TurnId(self.durable.next_turn);
-        // What is wrong with the message itself is said first: it would be wrong later too.
-        let send = match self.worded(turn, send) {
-            Ok(send) => send,
-            Err(error) => return out.push(Effect::Sent { request, result: Err(error) }),
-        };
-        let routed = adapter::route(&self.durable.spec, turn, &send.text, send.command);
-        let routed = match routed.and_then(|routed| self.may_send(&send).map(|()| routed)) {
-            Ok(routed) => routed,
-            Err(error) => {
-                out.push(Effect::Sent { request, result: Err(error.session(&self.durable.spec.id)) });
-                return;
-            }
-        };
-        if let Some((path, text)) = routed.file {
-            out.push(Effect::WriteMessage { turn, path, text });
-        }
-        let fact = Fact::Queued {
-            turn,
-            text: send.text,
-            key: send.key,
-            origin: Origin::Send,
-            typed: routed.typed,
-            command: send.command,
-            prompt: None,
-            behind: None,
-            as_of: 0,
-        };
-        self.fact(now, fact, out);
-        if self.may_begin(turn) {
-            self.live.sends.push((request, turn));
-        } else {
-            out.push(Effect::Sent { request, result: Ok(self.receipt(turn, "queued", None)) });
-        }
-    }
-
-    /// The message as it is meant for this session and turn.
-    fn worded(&self, turn: TurnId, send: SendRequest) -> Result<SendRequest, WireError> {
-        if !send.template {
-            return Ok(send);
-        }
-        let spec = &self.durable.spec;
-        let text = template::expand(&send.text, spec, turn).map_err(|e| e.session(&spec.id))?;
-        Ok(SendRequest { text, ..send })
-    }
-
-    /// The same answer as to the first call, as soon as there is one.
-    fn send_again(&mut self, request: RequestId, turn: TurnId, out: &mut Vec<Effect>) {
-        let repeat = Some("repeat of the same key");
-        let known = self.durable.turn(turn).map(|t| (t.state, t.confirmed_at, t.error.clone()));
-        match known {
-            Some((TurnState::Queued, ..)) if !self.live.sends.iter().any(|(_, t)| *t == turn) => {
-                out.push(Effect::Sent { request, result: Ok(self.receipt(turn, "queued", repeat)) });
-            }
-            Some((TurnState::Queued | TurnState::Delivering, ..)) => self.live.sends.push((request, turn)),
-            Some((TurnState::Over(outcome), None, error)) => {
-                self.live.sends.push((request, turn));
-                self.answer_sends(turn, outcome, error, out);
-            }
-            _ => out.push(Effect::Sent { request, result: Ok(self.receipt(turn, "submitted", repeat)) }),
-        }
-    }
-
-    fn repeated(&self, send: &SendRequest) -> Option<TurnId> {
-        let key = send.key.as_ref()?;
-        self.durable.keys.iter().rev().find(|(k, _)| k == key).map(|(_, turn)| *turn)
-    }
-
-    fn may_send(&self, send: &SendRequest) -> Result<(), WireError> {
-        let id = &self.durable.spec.id;
-        self.check_not_expired()?;
-        if self.durable.exit.is_some() {
-            return Err(WireError::new(ErrorKind::Exited, format!("session {id} has ended"))
-                .hint("start another with 'dsx create'"));
-        }
-        if let (Some(prompt), false) = (self.durable.prompts.first(), send.queue) {
-            let what = format!("session {id} is waiting for input: {}", prompt.text);
-            return Err(WireError::new(ErrorKind::Waiting, what)
-                .hint("answer it first ('dsx attach'), or send with --queue"));
-        }
-        if self.durable.queued() >= QUEUE_BOUND {
-            let what = format!("the queue of session {id} is full ({QUEUE_BOUND} turns)");
-            return Err(WireError::new(ErrorKind::Refused, what).hint("wait until some have ended"));
-        }
-        Ok(())
-    }
-
-    pub(crate) fn receipt(&self, turn: TurnId, delivery: &str, evidence: Option<&str>) -> SendReceipt {
-        let by_file = self.durable.turn(turn).is_some_and(|t| t.typed.is_some());
-        SendReceipt {
-            session: self.durable.spec.id.clone(),
-            turn: Some(turn),
-            delivery: delivery.to_owned(),
-            evidence: evidence.map(str::to_owned),
-            interrupted: None,
-            via: if by_file { "file" } else { "terminal" }.to_owned(),
-        }
-    }
-
     /// Whether the agent works or asks, as far as its strongest source says.
     pub(crate) fn agent_is_busy(&self) -> bool {
         match (&self.durable.osc, &self.live.file) {
@@ -149,7 +44,7 @@ impl Session {
     }
 
     /// Whether the agent can be typed at now, as far as its input box goes.
-    fn is_free(&self) -> bool {
+    pub(crate) fn is_free(&self) -> bool {
         self.durable.exit.is_none()
             && !self.live.recovering
             && self.durable.ready
@@ -158,29 +53,29 @@ impl Session {
             && (!self.agent_is_busy() || self.live.shells_linger || self.durable.spec.cli == Cli::Command)
     }
 
-    fn may_begin(&self, turn: TurnId) -> bool {
-        // A box that somebody writes in may take long to be free: its send is told that it waits.
-        self.is_free()
-            && self.live.composer != Composer::Touched
-            && self.durable.first_queued().is_some_and(|t| t.id == turn)
-    }
-
     pub(crate) fn begin_next(&mut self, now: Now, out: &mut Vec<Effect>) {
         if !self.is_free() || self.durable.first_queued().is_none() || !self.composer_is_clean(now, out) {
             return;
         }
         let Some(turn) = self.durable.first_queued() else { return };
-        let id = turn.id;
+        let (id, waited) = (turn.id, turn.waits_until > 0);
         let script = adapter::script(self.durable.spec.cli, turn.as_typed(), turn.command, now.bracketed);
         self.fact(now, Fact::Delivering { turn: id, output: now.output }, out);
         // In the same millisecond the status record may have said how the last turn ended.
         let begun = Progress::begun(id, now.ms, &self.durable);
         self.live.progress = Progress { osc_began: false, osc_rest: None, ..begun };
         self.live.typed_ahead.clear();
+        if waited {
+            out.push(Effect::Disarm(Timer::Held(id)));
+            out.push(Effect::Disarm(Timer::Draft(id)));
+        }
         out.push(Effect::Type { turn: id, script });
     }
 
     pub(crate) fn typed(&mut self, now: Now, turn: TurnId, out: &mut Vec<Effect>) {
+        if self.steer_typed(now, turn, out) {
+            return;
+        }
         if self.live.progress.turn != Some(turn) {
             return;
         }
@@ -215,7 +110,11 @@ impl Session {
         error: &str,
         out: &mut Vec<Effect>,
     ) {
-        if self.live.progress.turn != Some(turn) {
+        if submitted && self.steer_typed(now, turn, out) {
+            return;
+        }
+        let steers = self.live.steer.is_some_and(|s| s.turn == turn);
+        if self.live.progress.turn != Some(turn) && !steers {
             return;
         }
         if submitted {
@@ -230,6 +129,9 @@ impl Session {
     /// The input box held something besides the message, which was not submitted: it is emptied and the message
     /// typed again.
     pub(crate) fn mixed(&mut self, now: Now, turn: TurnId, out: &mut Vec<Effect>) {
+        if self.steer_not_submitted(now, turn, out) {
+            return;
+        }
         let delivering = self.durable.turn(turn).is_some_and(|t| t.state == TurnState::Delivering);
         if !delivering || self.live.progress.turn != Some(turn) {
             return;
@@ -270,16 +172,19 @@ impl Session {
         let (prompt, behind) = if another { (None, prompt) } else { (prompt, None) };
         let fact = Fact::Confirmed { turn, evidence: evidence.to_owned(), prompt, behind, as_of };
         self.fact(now, fact, out);
+        self.is_confirmed(turn, evidence, out);
+    }
+
+    pub(crate) fn is_confirmed(&mut self, turn: TurnId, evidence: &str, out: &mut Vec<Effect>) {
         out.push(Effect::Disarm(Timer::Confirm(turn)));
         out.push(Effect::Disarm(Timer::StillThere(turn)));
         self.live.mixed = 0;
         let receipt = self.receipt(turn, "submitted", Some(evidence));
-        let sent = |(request, _): (RequestId, TurnId)| Effect::Sent { request, result: Ok(receipt.clone()) };
-        out.extend(self.live.sends.extract_if(.., |(_, t)| *t == turn).map(sent));
+        self.reply_to_sends(turn, &Ok(receipt), out);
     }
 
     pub(crate) fn look_if_still_there(&mut self, turn: TurnId, out: &mut Vec<Effect>) {
-        if self.is_untouched(turn) {
+        if self.is_untouched(turn) || self.may_stand_there(turn) {
             out.push(Effect::Look { quiet_ms: 100, fresh: false });
         }
     }
@@ -292,7 +197,10 @@ impl Session {
             && p.typed
             && !(p.osc_began || p.file_began || p.asked_interrupt.is_some())
             && self.live.composer == Composer::Clean
-            && self.durable.turn(turn).is_some_and(|t| t.state == TurnState::Delivering && t.ahead.is_none())
+            && self
+                .durable
+                .turn(turn)
+                .is_some_and(|t| t.state == TurnState::Delivering && t.ahead.is_none() && !t.enqueued)
     }
 
     /// The box was looked at while a typed message is unconfirmed.
@@ -322,10 +230,20 @@ impl Session {
         let delivering = self.durable.turn(turn).filter(|t| t.state == TurnState::Delivering);
         let p = &self.live.progress;
         let Some(known) = delivering.filter(|_| p.turn == Some(turn)) else { return };
+        // For shells the status record says `working` with nothing to do; the session file does not.
+        let by_file =
+            (known.enqueued || known.ahead.is_some()) && matches!(self.live.file, Some((Said::Busy, _)));
+        // What asks is at work on something, whatever shells there are.
+        let asks = !self.durable.prompts.is_empty();
+        let works = by_file || asks || (self.agent_is_busy() && !self.live.shells_linger);
         match (&known.ahead, p.osc_began) {
+            // It had it in its queue, and nothing is left there: it went into the turn that ran.
+            _ if !works && known.enqueued && known.joins.is_some() => {
+                self.absorb(now, turn, "the agent had it and has nothing left to do", out);
+            }
             // It may wait in the agent's own queue until that work is done, whose end is then heard.
-            (Some(_), _) if self.agent_is_busy() && !self.live.shells_linger => {}
-            (None, _) if self.durable.words && self.agent_is_busy() && !self.live.shells_linger => {
+            (Some(_), _) if works => {}
+            (None, _) if self.durable.words && works => {
                 self.fact(now, Fact::Ahead { turn, prompt: None }, out);
             }
             (None, true) if !self.durable.words => {
@@ -333,34 +251,10 @@ impl Session {
             }
             // Work that other words explain, or should explain, does not show that this one was taken.
             _ => {
-                let error = "it was typed, but nothing shows that the agent took it; it is not typed again";
+                let error = "unconfirmed: it was typed, but nothing shows that the agent took it; it is not \
+                             typed again";
                 self.end(now, turn, Outcome::Lost, None, Some(error.to_owned()), out);
             }
-        }
-    }
-
-    /// Replies to sends whose turn ended before it was confirmed.
-    pub(crate) fn answer_sends(
-        &mut self,
-        turn: TurnId,
-        outcome: Outcome,
-        error: Option<String>,
-        out: &mut Vec<Effect>,
-    ) {
-        let id = &self.durable.spec.id;
-        let receipt = self.receipt(turn, "submitted", Some("the turn is over"));
-        for (request, _) in self.live.sends.extract_if(.., |(_, t)| *t == turn) {
-            let result = match outcome {
-                Outcome::Lost | Outcome::Exited => {
-                    let why = error.clone().unwrap_or_else(|| "the session ended".to_owned());
-                    let kind = if outcome == Outcome::Lost { ErrorKind::Failed } else { ErrorKind::Exited };
-                    Err(WireError::new(kind, format!("turn {turn} of session {id}: {why}"))
-                        .hint(format!("look with 'dsx screen {id}' before you send it again"))
-                        .session(id))
-                }
-                _ => Ok(receipt.clone()),
-            };
-            out.push(Effect::Sent { request, result });
         }
     }
 
@@ -390,8 +284,7 @@ impl Session {
             out.push(Effect::Done { request, result: Err(error) });
             return;
         };
-        self.live.progress.asked_interrupt = Some(now.ms);
-        out.push(Effect::Press(adapter::interrupt(self.durable.spec.cli)));
+        self.press_interrupt(now, out);
         if self.durable.spec.cli == Cli::Command {
             out.push(Effect::Done { request, result: Ok(()) });
         } else {
@@ -399,8 +292,28 @@ impl Session {
         }
     }
 
+    /// Presses the key that stops the running turn. A second one in quick succession would be for what comes
+    /// after it.
+    pub(crate) fn press_interrupt(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let p = &mut self.live.progress;
+        if p.asked_interrupt.is_none_or(|at| now.ms >= at + PRESS_AGAIN_MS) {
+            p.asked_interrupt = Some(now.ms);
+            out.push(Effect::Press(adapter::interrupt(self.durable.spec.cli)));
+        }
+    }
+
+    /// Whether the key was pressed before the crash is not known; the agent works on the turn that it is to stop.
+    pub(crate) fn recover_interrupt(&mut self, now: Now, out: &mut Vec<Effect>) {
+        let running = self.durable.running().filter(|t| t.state == TurnState::Confirmed).map(|t| t.id);
+        let stops = self.durable.first_queued().and_then(|t| t.stops);
+        if running.is_some() && running == stops && self.agent_is_busy() {
+            self.press_interrupt(now, out);
+        }
+    }
+
     /// Whether the running turn was taken back: something of it may stand in the box, or be on its way there.
     pub(crate) fn recover_delivery(&mut self, now: Now, recovery: Recovery, out: &mut Vec<Effect>) -> bool {
+        let withdrawn = self.recover_steering(now, recovery, out);
         let Some(turn) = self.durable.running() else { return false };
         let (id, state) = (turn.id, turn.state);
         let watches = self.durable.spec.cli == Cli::Command || turn.command;
@@ -424,6 +337,6 @@ impl Session {
             out.push(Effect::WatchOutput(true));
             out.push(Effect::Arm { timer: Timer::Quiet(id), after_ms: QUIET_MS });
         }
-        false
+        withdrawn
     }
 }

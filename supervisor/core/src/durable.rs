@@ -3,93 +3,17 @@
 use std::collections::VecDeque;
 
 use dsx_protocol::{Prompt, TurnId};
-use serde::{Deserialize, Serialize};
 
-use crate::fact::{Exit, Fact, Outcome, Reported, Told};
+use crate::fact::{Exit, Fact, Outcome, Reported};
 use crate::spec::{Cli, Spec};
+pub use crate::turn::{Origin, Turn, TurnState};
 
 /// Ended turns kept in memory; older ones are answered from the store.
 const ENDED_KEPT: usize = 32;
-/// The agent's own ids that are remembered of one turn.
-const PROMPTS_KEPT: usize = 32;
 /// Prompts whose hooks, or whose end, are remembered.
 const ANSWERED_KEPT: usize = 64;
 /// Keys of `send --key` that are remembered.
 const KEYS_KEPT: usize = 1024;
-
-/// Who began a turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Origin {
-    /// `dsx send`.
-    Send,
-    /// Somebody typed it into the agent's own terminal.
-    Typed,
-    /// The agent began it by itself, after background work for example.
-    Agent,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TurnState {
-    Queued,
-    Delivering,
-    Confirmed,
-    Over(Outcome),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub struct Turn {
-    pub id: TurnId,
-    pub origin: Origin,
-    pub state: TurnState,
-    /// What was asked, as it was given.
-    pub request: String,
-    /// What is typed, where that differs.
-    pub typed: Option<String>,
-    pub command: bool,
-    pub queued_at: u64,
-    pub delivering_at: Option<u64>,
-    pub confirmed_at: Option<u64>,
-    pub ended_at: Option<u64>,
-    /// Where the output log stood when typing began.
-    pub output: u64,
-    pub text: Option<String>,
-    pub error: Option<String>,
-    /// The agent's own ids for what it did in this turn, the one that holds now last.
-    pub prompts: Vec<String>,
-    /// The agent's own id for work that was under way when it took the message.
-    pub behind: Option<String>,
-    /// While it was being handed over the agent took something else, under this id of its own.
-    pub ahead: Option<Option<String>>,
-    /// When the agent took it, by its own evidence.
-    pub taken_at: u64,
-    /// How it ended, as the agent told it so far.
-    pub told: Option<Told>,
-    /// The time of that evidence, or of the last that became void.
-    pub told_at: u64,
-}
-
-impl Turn {
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        matches!(self.state, TurnState::Over(_))
-    }
-
-    fn know(&mut self, prompt: Option<&String>) {
-        if let Some(prompt) = prompt.filter(|p| self.prompts.last() != Some(p)) {
-            self.prompts.push(prompt.clone());
-            if self.prompts.len() > PROMPTS_KEPT {
-                self.prompts.remove(0);
-            }
-        }
-    }
-
-    /// The text that reaches the agent.
-    #[must_use]
-    pub fn as_typed(&self) -> &str {
-        self.typed.as_deref().unwrap_or(&self.request)
-    }
-}
 
 /// A hook of the agent's that waits for a decision.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,9 +145,23 @@ impl Durable {
         self.turns.iter().find(|t| matches!(t.state, TurnState::Delivering | TurnState::Confirmed))
     }
 
+    /// The one that was typed while another turn ran, as long as nothing shows what became of it.
+    #[must_use]
+    pub fn steering(&self) -> Option<&Turn> {
+        self.turns.iter().find(|t| t.state == TurnState::Steering)
+    }
+
+    /// The turn that is being typed, or was typed last: the one that a crash may have cut off.
+    #[must_use]
+    pub fn in_hand(&self) -> Option<&Turn> {
+        self.steering().or_else(|| self.running())
+    }
+
+    /// The next to be typed: what a turn was stopped for goes first, each in the order in which they came.
     #[must_use]
     pub fn first_queued(&self) -> Option<&Turn> {
-        self.turns.iter().find(|t| t.state == TurnState::Queued)
+        let mut queued = self.turns.iter().filter(|t| t.state == TurnState::Queued);
+        queued.clone().find(|t| t.stops.is_some()).or_else(|| queued.next())
     }
 
     #[must_use]
@@ -231,9 +169,21 @@ impl Durable {
         self.turns.iter().filter(|t| t.state == TurnState::Queued).count()
     }
 
+    /// The newest that is, or may become, a turn of its own.
     #[must_use]
     pub fn newest(&self) -> Option<&Turn> {
-        self.turns.back()
+        let joins = |t: &&Turn| matches!(t.state, TurnState::Steering | TurnState::Over(Outcome::Absorbed));
+        self.turns.iter().rev().find(|t| !joins(t))
+    }
+
+    /// The turn that ends after all others there are: the last in the queue, though somebody may have typed
+    /// another one ahead of it since.
+    #[must_use]
+    pub fn last_to_end(&self) -> Option<&Turn> {
+        let mut queued = self.turns.iter().rev().filter(|t| t.state == TurnState::Queued);
+        // What a turn was stopped for goes before what waits.
+        let waits = queued.clone().find(|t| t.stops.is_none());
+        waits.or_else(|| queued.next()).or(self.newest())
     }
 
     pub fn apply(&mut self, at: u64, fact: &Fact) {
@@ -274,8 +224,12 @@ impl Durable {
             Fact::Exited(exit) => self.exit = Some(*exit),
             Fact::Renamed { name } => self.name.clone_from(name),
             Fact::Described { description } => self.description.clone_from(description),
+            Fact::Waits { .. }
+            | Fact::Steering { .. }
+            | Fact::Enqueued { .. }
+            | Fact::Absorbed { .. }
+            | Fact::Withdrawn { .. } => self.apply_to_message(at, fact),
             Fact::Delivering { .. }
-            | Fact::Withdrawn { .. }
             | Fact::Confirmed { .. }
             | Fact::Ahead { .. }
             | Fact::Known { .. }
@@ -340,10 +294,6 @@ impl Durable {
                     t.output = *output;
                 });
             }
-            Fact::Withdrawn { turn } => {
-                self.box_doubtful = true;
-                self.change(*turn, |t| t.state = TurnState::Queued);
-            }
             Fact::Confirmed { turn, prompt, behind, as_of, .. } => {
                 self.words |= *as_of > 0;
                 self.change(*turn, |t| {
@@ -388,7 +338,39 @@ impl Durable {
                     // It is in `text` now, and an answer is not kept twice.
                     t.told = None;
                 });
+                self.let_go(*turn);
                 self.forget_old();
+            }
+            _ => {}
+        }
+    }
+
+    /// What happens to a message before it is a turn of its own, if it becomes one.
+    fn apply_to_message(&mut self, at: u64, fact: &Fact) {
+        match fact {
+            Fact::Waits { turn, until } => self.change(*turn, |t| t.waits_until = *until),
+            Fact::Steering { turn, into, output } => self.change(*turn, |t| {
+                t.state = TurnState::Steering;
+                t.joins = Some(*into);
+                t.delivering_at = Some(at);
+                t.output = *output;
+            }),
+            Fact::Enqueued { turn } => self.change(*turn, |t| t.enqueued = true),
+            Fact::Absorbed { turn, into, .. } => {
+                self.change(*turn, |t| {
+                    t.state = TurnState::Over(Outcome::Absorbed);
+                    t.joins = Some(*into);
+                    (t.taken_at, t.ended_at) = (at, Some(at));
+                });
+                self.forget_old();
+            }
+            Fact::Withdrawn { turn } => {
+                self.box_doubtful = true;
+                self.change(*turn, |t| {
+                    t.state = TurnState::Queued;
+                    // It did not come to join: it is a turn of its own when its time comes.
+                    (t.steer, t.joins, t.enqueued) = (None, None, false);
+                });
             }
             _ => {}
         }
@@ -403,8 +385,18 @@ impl Durable {
         }
     }
 
+    /// What was typed to join the turn that is over may have joined it, or is what the agent does next.
+    fn let_go(&mut self, over: TurnId) {
+        let joins = |t: &&mut Turn| t.state == TurnState::Steering && t.joins == Some(over);
+        if let Some(turn) = self.turns.iter_mut().find(joins) {
+            turn.state = TurnState::Delivering;
+        }
+    }
+
     fn queue(&mut self, at: u64, fact: &Fact) {
-        let Fact::Queued { turn, text, origin, typed, command, prompt, behind, as_of, .. } = fact else {
+        let Fact::Queued { turn, text, origin, typed, command, prompt, behind, as_of, steer, stops, .. } =
+            fact
+        else {
             return;
         };
         let foreign = *origin != Origin::Send;
@@ -430,6 +422,11 @@ impl Durable {
             taken_at: *as_of,
             told: None,
             told_at: 0,
+            steer: *steer,
+            joins: None,
+            enqueued: false,
+            stops: *stops,
+            waits_until: 0,
         };
         turn.know(prompt.as_ref());
         self.turns.push_back(turn);

@@ -24,7 +24,6 @@ const QUESTIONS: usize = 16;
 pub fn happened(session: &str, at: u64, fact: &Fact, known: Option<&Prompt>) -> Option<Happened> {
     let event = Happened { at, session: session.to_owned(), ..Happened::default() };
     let told = |what: &str| Happened { what: what.to_owned(), ..event.clone() };
-    let of_turn = |what: &str, turn: TurnId| Happened { turn: Some(turn), ..told(what) };
     Some(match fact {
         Fact::Created(spec) => Happened {
             by: Some(spec.creator.clone()),
@@ -33,29 +32,6 @@ pub fn happened(session: &str, at: u64, fact: &Fact, known: Option<&Prompt>) -> 
         },
         Fact::Started { .. } => told("started"),
         Fact::Ready => told("ready"),
-        Fact::Queued { turn, text: asked, origin, .. } => {
-            let by = match origin {
-                Origin::Send => "send",
-                Origin::Typed => "typed",
-                Origin::Agent => "agent",
-            };
-            Happened { by: Some(by.to_owned()), text: Some(text(asked)), ..of_turn("queued", *turn) }
-        }
-        Fact::Delivering { turn, .. } => of_turn("delivering", *turn),
-        // It is where it was, and whoever shows the queue has to know.
-        Fact::Withdrawn { turn } => Happened { by: Some("withdrawn".to_owned()), ..of_turn("queued", *turn) },
-        Fact::Confirmed { turn, evidence, .. } => {
-            Happened { by: Some(evidence.clone()), ..of_turn("confirmed", *turn) }
-        }
-        Fact::Ended { turn, outcome, text: said, error, .. } => {
-            let said =
-                if *outcome == Outcome::Ended { said.as_ref() } else { error.as_ref().or(said.as_ref()) };
-            Happened {
-                outcome: Some(outcome.name().to_owned()),
-                text: said.map(|s| text(s)),
-                ..of_turn("ended", *turn)
-            }
-        }
         Fact::PromptOpened(prompt) => {
             let what = if known.is_some() { "changed" } else { "prompt" };
             Happened { turn: prompt.turn, prompt: Some(clipped(prompt)), ..told(what) }
@@ -78,18 +54,59 @@ pub fn happened(session: &str, at: u64, fact: &Fact, known: Option<&Prompt>) -> 
         },
         // Who answers, and how, is told once the agent has gone on by it.
         Fact::PromptHeld { .. } | Fact::PromptDecided { .. } | Fact::DecisionVoid { .. } => return None,
-        Fact::Ahead { .. }
-        | Fact::Known { .. }
-        | Fact::Told { .. }
-        | Fact::Reported { .. }
-        | Fact::Conversation { .. } => return None,
+        Fact::Reported { .. } | Fact::Conversation { .. } => return None,
+        of_turn => return happened_to_turn(event, of_turn),
     })
 }
 
-/// A session and all its facts were forgotten.
+/// The same of what is about a turn.
+fn happened_to_turn(event: Happened, fact: &Fact) -> Option<Happened> {
+    let of_turn =
+        |what: &str, turn: TurnId| Happened { turn: Some(turn), what: what.to_owned(), ..event.clone() };
+    Some(match fact {
+        Fact::Queued { turn, text: asked, origin, .. } => {
+            let by = match origin {
+                Origin::Send => "send",
+                Origin::Typed => "typed",
+                Origin::Agent => "agent",
+            };
+            Happened { by: Some(by.to_owned()), text: Some(text(asked)), ..of_turn("queued", *turn) }
+        }
+        Fact::Delivering { turn, .. } => of_turn("delivering", *turn),
+        Fact::Steering { turn, into, .. } => Happened {
+            by: Some("steer".to_owned()),
+            text: Some(into.to_string()),
+            ..of_turn("delivering", *turn)
+        },
+        Fact::Absorbed { turn, into, evidence } => Happened {
+            outcome: Some(Outcome::Absorbed.name().to_owned()),
+            by: Some(evidence.clone()),
+            text: Some(into.to_string()),
+            ..of_turn("ended", *turn)
+        },
+        // It is where it was, and whoever shows the queue has to know.
+        Fact::Withdrawn { turn } => Happened { by: Some("withdrawn".to_owned()), ..of_turn("queued", *turn) },
+        Fact::Confirmed { turn, evidence, .. } => {
+            Happened { by: Some(evidence.clone()), ..of_turn("confirmed", *turn) }
+        }
+        Fact::Ended { turn, outcome, text: said, error, .. } => {
+            let said =
+                if *outcome == Outcome::Ended { said.as_ref() } else { error.as_ref().or(said.as_ref()) };
+            Happened {
+                outcome: Some(outcome.name().to_owned()),
+                text: said.map(|s| text(s)),
+                ..of_turn("ended", *turn)
+            }
+        }
+        _ => return None,
+    })
+}
+
+/// A session and all its facts were forgotten; `by` what, where nobody asked for it.
 #[must_use]
-pub fn removed(session: &str, at: u64) -> Happened {
-    Happened { at, session: session.to_owned(), what: "removed".to_owned(), ..Happened::default() }
+pub fn removed(session: &str, at: u64, by: Option<&str>) -> Happened {
+    let by = by.map(str::to_owned);
+    Happened { at, session: session.to_owned(), what: "removed".to_owned(), by, ..Happened::default() }
 }
 
 /// The id of the prompt that a fact is about.
@@ -179,6 +196,8 @@ mod tests {
             prompt: None,
             behind: None,
             as_of: 0,
+            steer: None,
+            stops: None,
         });
         assert_eq!((queued.what.as_str(), queued.turn, queued.at), ("queued", Some(turn), 7));
         assert_eq!((queued.by.as_deref(), queued.text.as_deref()), (Some("typed"), Some("do it")));

@@ -144,6 +144,14 @@ pub enum Evidence {
         prompt: Option<String>,
         origin_agent: bool,
     },
+    /// The agent has put a message behind the work that is under way, or will take it into it.
+    Enqueued {
+        text: String,
+    },
+    /// The agent took a message into the work that was under way.
+    Absorbed {
+        text: String,
+    },
     /// The agent says that it stopped; work in the background may go on.
     Stopped {
         text: Option<String>,
@@ -188,6 +196,8 @@ impl fmt::Display for Evidence {
             }
             Self::Blocked(asked) => write!(f, "blocked ({}): {}", asked.kind, asked.text),
             Self::Submitted { .. } => write!(f, "message taken"),
+            Self::Enqueued { .. } => write!(f, "message put behind the running turn"),
+            Self::Absorbed { .. } => write!(f, "message taken into the running turn"),
             Self::Stopped { agents, shells, .. } => {
                 write!(f, "stopped ({agents} agents, {shells} shells in the background)")
             }

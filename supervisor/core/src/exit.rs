@@ -51,7 +51,7 @@ impl Session {
                 .session(&self.durable.spec.id)
         };
         out.extend(
-            self.live.sends.drain(..).map(|(request, _)| Effect::Sent { request, result: Err(error()) }),
+            self.live.sends.drain(..).map(|s| Effect::Sent { request: s.request, result: Err(error()) }),
         );
         out.extend(
             self.live.interrupts.drain(..).map(|(request, _)| Effect::Done { request, result: Ok(()) }),

@@ -16,6 +16,8 @@ pub enum Outcome {
     Lost,
     /// The session ended first.
     Exited,
+    /// It joined the turn that ran, and has no end of its own.
+    Absorbed,
 }
 
 impl Outcome {
@@ -27,6 +29,7 @@ impl Outcome {
             Self::Interrupted => "interrupted",
             Self::Lost => "lost",
             Self::Exited => "exited",
+            Self::Absorbed => "absorbed",
         }
     }
 }
@@ -109,6 +112,34 @@ pub enum Fact {
         /// When the agent took it, where the agent has it already.
         #[serde(default)]
         as_of: u64,
+        /// The turn that it is to join, if that still runs when it is typed.
+        #[serde(default)]
+        steer: Option<TurnId>,
+        /// The turn that is stopped for it: it goes before what waits otherwise.
+        #[serde(default)]
+        stops: Option<TurnId>,
+    },
+    /// Somebody's draft is in its way. It is given up at that time, or for 0 it waits its turn.
+    Waits {
+        turn: TurnId,
+        until: u64,
+    },
+    /// It is to join a running turn: from here on bytes of it may have reached the agent.
+    Steering {
+        turn: TurnId,
+        into: TurnId,
+        /// Where the output log stood.
+        output: u64,
+    },
+    /// The agent has it, behind or within the turn that it was to join.
+    Enqueued {
+        turn: TurnId,
+    },
+    /// The agent took it into the turn that ran.
+    Absorbed {
+        turn: TurnId,
+        into: TurnId,
+        evidence: String,
     },
     /// From here on bytes may have reached the agent.
     Delivering {

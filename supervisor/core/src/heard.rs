@@ -47,6 +47,8 @@ impl Session {
             Evidence::Submitted { text, prompt, origin_agent } => {
                 self.submitted(now, Taken { source, at, text, prompt, origin_agent }, out);
             }
+            Evidence::Enqueued { text } => self.enqueued(now, at, &text, out),
+            Evidence::Absorbed { text } => self.absorbed(now, source, at, &text, out),
             Evidence::Stopped { text, prompt, agents, shells } => {
                 let how = Told::Stopped { text, agents, shells };
                 self.told(now, source, at, prompt.as_ref(), how, out);
@@ -164,6 +166,7 @@ impl Session {
         how: Told,
         out: &mut Vec<Effect>,
     ) {
+        self.steered_has_ended(now, source, at, prompt, out);
         let Some(turn) = self.durable.running().filter(|t| self.counts(t, source, at, prompt)) else {
             return;
         };
@@ -182,10 +185,14 @@ impl Session {
                 }
             }
             // The transcript does not know of shells, and a hook has told the rest of it already.
-            (Some(Told::Stopped { text, agents, shells }), Told::Stopped { text: other, .. })
-                if source == Source::Transcript =>
-            {
-                Told::Stopped { text: text.clone().or(other), agents: *agents, shells: *shells }
+            (
+                Some(Told::Stopped { text, agents, shells }),
+                Told::Stopped { text: other, agents: besides, .. },
+            ) if source == Source::Transcript => {
+                // After a restart it may be ahead of the hooks, and tell of a later stop than they did so far.
+                let later = other.clone().filter(|_| self.live.recovering && at > turn.told_at);
+                let text = later.or_else(|| text.clone()).or(other);
+                Told::Stopped { text, agents: besides.max(*agents), shells: *shells }
             }
             // Sub-agents work for it, so what is interrupted or fails meanwhile is something else.
             (Some(Told::Stopped { agents: 1.., .. }), Told::Failed { .. } | Told::Interrupted)

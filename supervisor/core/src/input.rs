@@ -29,8 +29,15 @@ pub struct WaiterId(pub u64);
 pub struct SendRequest {
     pub text: String,
     pub key: Option<String>,
+    /// Queue it whatever is in its way.
     pub queue: bool,
     pub command: bool,
+    /// Stop the running turn first.
+    pub interrupt: bool,
+    /// Join the running turn.
+    pub steer: bool,
+    /// Milliseconds to wait while somebody's draft is in the input box; none is 30,000.
+    pub draft_ms: Option<u64>,
     /// It has variables, which are given the values of this session and turn.
     pub template: bool,
 }
@@ -59,6 +66,10 @@ pub enum Timer {
     Composer,
     /// A command's output has been quiet.
     Quiet(TurnId),
+    /// Whoever sent it should be told that somebody's draft is in its way.
+    Held(TurnId),
+    /// That draft should have been sent or taken back by now.
+    Draft(TurnId),
     /// The hook of a question should have told of it by now.
     Hook,
     /// A dialog should stand on the screen by now, for whoever chose by its labels.
@@ -224,6 +235,11 @@ pub enum Effect {
     Sent {
         request: RequestId,
         result: Result<SendReceipt, WireError>,
+    },
+    /// The reply is owed for longer: somebody's draft is in the way of the turn.
+    Held {
+        request: RequestId,
+        turn: TurnId,
     },
     Done {
         request: RequestId,

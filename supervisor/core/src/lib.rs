@@ -15,6 +15,8 @@
 //! ```text
 //!  queued ──▶ delivering ──▶ confirmed ──▶ ended | failed | interrupted | exited
 //!                  └──────────────┴─────▶ lost (the evidence is silent; never typed a second time)
+//!
+//!  queued ──▶ steering ──▶ absorbed by the turn that runs, or confirmed as one of its own
 //! ```
 //!
 //! Invariants, the absences above all:
@@ -42,16 +44,20 @@ mod input;
 mod names;
 mod naming;
 mod prompts;
+mod receipts;
 mod respond;
 mod session;
 mod spec;
 mod status;
+mod steer;
 mod taken;
 mod template;
 mod terms;
 mod ttl;
+mod turn;
 mod verdict;
 mod waiters;
+mod waits;
 
 pub use admission::{Caller, admit, may_answer, may_drive};
 pub use durable::{Closed, Decision, Durable, Held, Origin, Turn, TurnState};
@@ -64,3 +70,4 @@ pub use naming::check_name;
 pub use session::Session;
 pub use spec::{Cli, Mode, OnPrompt, Spec, Terms};
 pub use terms::take_over;
+pub use waits::may_wait;

@@ -23,7 +23,8 @@ const DIALOG_MS: u64 = 1_500;
 const MOVED_QUIET_MS: u64 = 300;
 /// Keys dsx presses at most to settle the dialogs of one start.
 const DIALOG_MOVES: u32 = 16;
-/// How long the hook that tells the whole of a question is waited for, once something else told of it.
+/// How long the hook, or transcript, that tells the whole of a question is waited for, once something else told
+/// of it.
 const HOOK_MS: u64 = 100;
 /// How long the screen must be quiet before a question's labels are read off it.
 const LABELS_QUIET_MS: u64 = 30;
@@ -38,8 +39,10 @@ pub(crate) struct Asking {
     /// The status record, and the session file, have not told yet of a question that a hook told of. Where it
     /// is answered meanwhile, they tell of it late.
     pub owed: [bool; 2],
-    /// A question that waits for its hook to tell more.
+    /// A question that waits for its hook, or its transcript, to tell more.
     pub bare: Option<(Source, u64, Asked)>,
+    /// A question that was read in the transcript before anything else told of it, and when it was asked.
+    pub written: Option<(u64, Asked)>,
     /// The prompt whose labels are to be read off the screen, as soon as they stand there.
     pub labels: Option<String>,
     /// Hooks that wait for the decision: the request, and the hook's report.
@@ -60,6 +63,12 @@ fn owing(source: Source) -> Option<usize> {
 impl Session {
     pub(crate) fn blocked(&mut self, now: Now, source: Source, at: u64, asked: Asked, out: &mut Vec<Effect>) {
         let answered = self.is_answered(source, at);
+        if source == Source::Transcript {
+            if !answered {
+                self.asked_in_writing(now, at, asked, out);
+            }
+            return;
+        }
         self.hear(now, source, at, Said::Blocked, out);
         match source {
             Source::Osc7501 => self.live.progress.osc_rest = None,
@@ -93,15 +102,55 @@ impl Session {
                 self.live.asking.bare = Some((source, at, asked));
                 out.push(Effect::Arm { timer: Timer::Hook, after_ms: HOOK_MS });
             }
+        } else if self.durable.spec.cli == Cli::Demo && source == Source::Osc7501 {
+            match self.live.asking.written.take() {
+                Some((asked_at, written)) if self.is_of_running(asked_at) => {
+                    self.open_prompt(now, at, written, out);
+                }
+                _ => {
+                    self.live.asking.bare = Some((source, at, asked));
+                    out.push(Effect::Arm { timer: Timer::Hook, after_ms: HOOK_MS });
+                }
+            }
         } else {
             self.open_prompt(now, at, asked, out);
+        }
+    }
+
+    /// Whether the running turn had begun by then.
+    fn is_of_running(&self, at: u64) -> bool {
+        let began = |t: &crate::Turn| t.taken_at.max(t.delivering_at.unwrap_or_default());
+        self.durable.running().is_some_and(|turn| at >= began(turn))
+    }
+
+    /// The transcript knows the options, and says neither that the question is open nor that it is not.
+    fn asked_in_writing(&mut self, now: Now, at: u64, asked: Asked, out: &mut Vec<Effect>) {
+        if let Some((_, since, _)) = self.live.asking.bare.take() {
+            out.push(Effect::Disarm(Timer::Hook));
+            self.open_prompt(now, since, asked, out);
+            return;
+        }
+        match self.durable.prompts.first() {
+            Some(open) if open.options.is_empty() && !asked.options.is_empty() && self.is_of_running(at) => {
+                let prompt = Prompt { text: asked.text, options: asked.options, ..open.clone() };
+                self.live.asking.labels = None;
+                self.fact(now, Fact::PromptOpened(Box::new(prompt)), out);
+                self.respond_deferred(now, out);
+            }
+            Some(_) => {}
+            None => self.live.asking.written = Some((at, asked)),
         }
     }
 
     /// Whether the question was answered before it was heard of: evidence that is newer says that it is not
     /// open. The status record bears no time of its own, but a resting agent asks nothing.
     fn is_answered(&self, source: Source, at: u64) -> bool {
-        let file = matches!(self.live.file, Some((Said::Busy | Said::Rest(_), said)) if said > at);
+        let file = match self.live.file {
+            Some((Said::Busy, said)) => said > at,
+            // In one millisecond an agent can ask and be stopped, but not rest, go to work and ask.
+            Some((Said::Rest(_), said)) => said >= at,
+            Some((Said::Blocked, _)) | None => false,
+        };
         let osc = matches!(self.durable.osc, Some((Reported::Resting(_), said)) if said > at);
         source != Source::Osc7501 && (at < self.durable.closed_as_of || file || osc)
     }
@@ -170,7 +219,8 @@ impl Session {
     /// What was told of before the crash, and not written down yet.
     pub(crate) fn recover_prompts(&mut self, now: Now, out: &mut Vec<Effect>) {
         let blocked = matches!(self.durable.osc, Some((Reported::Blocked, _)));
-        if blocked && self.durable.ready && self.durable.prompts.is_empty() {
+        let unknown = self.durable.prompts.is_empty() && self.live.asking.bare.is_none();
+        if blocked && self.durable.ready && unknown {
             let text = "the agent asks something".to_owned();
             let asked = Asked { kind: "question".to_owned(), text, ..Asked::default() };
             self.live.asking.bare = Some((Source::Osc7501, now.ms, asked));
@@ -202,7 +252,11 @@ impl Session {
     pub(crate) fn hook_awaited(&mut self, now: Now, out: &mut Vec<Effect>) {
         if let Some((_, at, asked)) = self.live.asking.bare.take().filter(|_| self.durable.prompts.is_empty())
         {
-            self.open_prompt(now, at, asked, out);
+            let id = self.open_prompt(now, at, asked, out);
+            if self.durable.spec.cli == Cli::Demo {
+                // Its transcript is slow; it will tell the labels all the same.
+                self.live.asking.labels = Some(id);
+            }
         }
     }
 
@@ -292,7 +346,8 @@ impl Session {
 
     /// The screen was looked at while a prompt's labels are wanted.
     pub(crate) fn read_labels(&mut self, now: Now, screen: &ScreenText, out: &mut Vec<Effect>) {
-        let Some(id) = self.live.asking.labels.clone() else { return };
+        let drawn = self.durable.spec.cli == Cli::Claude;
+        let Some(id) = self.live.asking.labels.clone().filter(|_| drawn) else { return };
         let Some(dialog) = adapter::read_dialog(self.durable.spec.cli, screen) else {
             out.push(Effect::Look { quiet_ms: LABELS_QUIET_MS, fresh: true });
             return;
@@ -320,10 +375,11 @@ impl Session {
             return;
         }
         self.pick(now, screen, out);
+        self.verify_on_screen(now, screen, out);
         if self.durable.ready {
             self.read_labels(now, screen, out);
-            self.verify_on_screen(now, screen, out);
             self.submit_again(now, screen, out);
+            self.submit_steer_again(now, screen, out);
             self.composer_seen(now, screen, out);
             return;
         }

@@ -10,8 +10,10 @@ use crate::evidence::{Asked, Rest, Source};
 use crate::fact::{Fact, Outcome, Reported, Told};
 use crate::input::{Effect, Input, Now, Recovery, RequestId, Timer};
 use crate::prompts::Asking;
+use crate::receipts::Sending;
 use crate::respond::Responding;
 use crate::spec::Spec;
+use crate::steer::Steer;
 use crate::verdict::{Progress, Verdict, weigh};
 use crate::waiters::Waiter;
 
@@ -56,7 +58,11 @@ pub(crate) struct Live {
     pub composer: Composer,
     pub waiters: Vec<Waiter>,
     /// Sends whose reply waits for the agent to take the message.
-    pub sends: Vec<(RequestId, TurnId)>,
+    pub sends: Vec<Sending>,
+    /// A message that was typed while a turn ran.
+    pub steer: Option<Steer>,
+    /// What an interrupted agent may have put into a box in which somebody else has written.
+    pub put_back: Option<String>,
     pub interrupts: Vec<(RequestId, TurnId)>,
     /// The status record may say `working` with nothing to do, for shells that a turn left running.
     pub shells_linger: bool,
@@ -120,6 +126,7 @@ impl Session {
         let live = Live {
             progress: durable.running().map(|t| Progress::restored(t, &durable)).unwrap_or_default(),
             composer,
+            steer: durable.steering().map(Steer::restored),
             shells_linger: durable.shells,
             recovering: true,
             prompts_doubtful: !durable.prompts.is_empty(),
@@ -167,6 +174,7 @@ impl Session {
             Input::Said { source, at, evidence } => self.said(now, source, at, evidence, out),
             Input::Submitting { turn } => {
                 self.live.progress.typed |= self.live.progress.turn == Some(turn);
+                self.steer_submitting(turn);
             }
             Input::Typed { turn } => self.typed(now, turn, out),
             Input::Mixed { turn } => self.mixed(now, turn, out),
@@ -215,7 +223,9 @@ impl Session {
         self.judge(now, out);
         self.answer_unattended(now, false, out);
         self.begin_typed_ahead(now, out);
+        self.begin_steer(now, out);
         self.begin_next(now, out);
+        self.settle_sends(now, out);
         self.settle_waiters(out);
         self.count_idle_time(now, out);
     }
@@ -273,7 +283,10 @@ impl Session {
         error: Option<String>,
         out: &mut Vec<Effect>,
     ) {
-        self.close_prompts(now, now.ms, "the turn ended", out);
+        // One that never began has asked nothing.
+        if self.durable.turn(turn).is_none_or(|t| t.state != TurnState::Queued) {
+            self.close_prompts(now, now.ms, "the turn ended", out);
+        }
         let told = self.durable.turn(turn).and_then(|t| t.told.as_ref());
         if let Some(Told::Stopped { shells, .. }) = told {
             self.live.shells_linger = *shells > 0;
@@ -291,10 +304,16 @@ impl Session {
             self.live.progress = Progress::default();
             out.push(Effect::WatchOutput(false));
         }
+        self.live.steer.take_if(|s| s.turn == turn);
+        self.follow_on(out);
         if self.durable.box_doubtful {
-            self.doubt_composer(out);
+            self.doubt_composer_after(turn, out);
         }
         self.answer_sends(turn, outcome, error, out);
+        self.answer_interrupts(turn, out);
+    }
+
+    pub(crate) fn answer_interrupts(&mut self, turn: TurnId, out: &mut Vec<Effect>) {
         let done = |(request, _): (RequestId, TurnId)| Effect::Done { request, result: Ok(()) };
         out.extend(self.live.interrupts.extract_if(.., |(_, t)| *t == turn).map(done));
     }
@@ -310,6 +329,8 @@ impl Session {
             Timer::Composer => self.composer_expired(out),
             Timer::StillThere(turn) => self.look_if_still_there(turn, out),
             Timer::Dialog => self.look_again_at_start(out),
+            Timer::Held(turn) => self.held(turn, out),
+            Timer::Draft(turn) => self.draft_expired(now, turn, out),
             Timer::Hook => self.hook_awaited(now, out),
             Timer::Labels => self.labels_expired(now, out),
             Timer::Unattended => self.answer_unattended(now, true, out),
@@ -334,5 +355,7 @@ impl Session {
         self.recover_prompts(now, out);
         let withdrawn = self.recover_delivery(now, recovery, out);
         self.end_cut_off_paste(withdrawn, out);
+        self.recover_interrupt(now, out);
+        self.wait_on(now, out);
     }
 }

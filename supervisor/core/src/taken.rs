@@ -32,18 +32,23 @@ pub(crate) fn is_of(turn: &Turn, text: &str) -> bool {
         || (turn.origin == Origin::Typed && adapter::holds(turn.as_typed(), text))
 }
 
+/// Whether a message is among those that were typed ahead.
+fn is_part(ahead: &str, text: &str) -> bool {
+    adapter::holds(ahead, text)
+}
+
 /// Whether the agent's own id names it: as its own, or as that of the work it was put behind.
 fn is_named(turn: &Turn, prompt: &String, text: &str) -> bool {
     turn.prompts.contains(prompt) || (turn.behind.as_ref() == Some(prompt) && is_of(turn, text))
 }
 
 /// Whether the agent's own id is one of the turn's, or of the work it was put behind.
-fn knows(turn: &Turn, prompt: &String) -> bool {
+pub(crate) fn knows(turn: &Turn, prompt: &String) -> bool {
     turn.prompts.contains(prompt) || turn.behind.as_ref() == Some(prompt)
 }
 
 /// Whether sub-agents hold the turn open.
-fn is_held(turn: &Turn) -> bool {
+pub(crate) fn is_held(turn: &Turn) -> bool {
     matches!(turn.told, Some(Told::Stopped { agents: 1.., .. }))
 }
 
@@ -69,6 +74,9 @@ enum Place {
 
 impl Session {
     pub(crate) fn submitted(&mut self, now: Now, taken: Taken, out: &mut Vec<Effect>) {
+        if self.steered_is_taken(now, &taken, out) {
+            return;
+        }
         match self.durable.running().map(|t| (t.id, t.state)) {
             Some((turn, TurnState::Delivering)) => self.taken_while_delivering(now, turn, taken, out),
             Some((turn, _)) => self.taken_while_running(now, turn, taken, out),
@@ -205,7 +213,11 @@ impl Session {
             Place::Names => self.fact(now, Fact::Known { turn: id, prompt, goes_on: false, as_of: 0 }, out),
             Place::After(told) => {
                 self.end_as_told(now, id, told, out);
-                self.next_turn(now, taken, out);
+                match self.durable.running().map(|t| t.id) {
+                    // What was to join it is taken together with this, or after it.
+                    Some(steered) => self.taken_while_delivering(now, steered, taken, out),
+                    None => self.next_turn(now, taken, out),
+                }
             }
             Place::Another => self.fact(now, Fact::Ahead { turn: id, prompt }, out),
         }
@@ -227,6 +239,9 @@ impl Session {
         if ours && (taken.at <= turn.taken_at || unnamed_so_far) {
             let another = taken.prompt.as_ref().is_some_and(|p| self.is_of_another(turn.id, p));
             return Place::Own { news: taken.at > turn.taken_at && !another && !named && words };
+        }
+        if let Some(told) = turn.told.clone().filter(|_| self.begins_what_was_typed_ahead(turn, taken)) {
+            return Place::After(told);
         }
         if !self.tells_turns(taken.source) || self.turn_of(taken).is_some() {
             return Place::Elsewhere;
@@ -253,6 +268,15 @@ impl Session {
             None if turn.prompts.is_empty() && words => Place::Another,
             None => Place::Elsewhere,
         }
+    }
+
+    /// The transcript says that the agent has gone on to what was typed while the turn ran. No hook may tell of
+    /// that (2.1.328), and it may not have rested in between for long enough to be seen.
+    fn begins_what_was_typed_ahead(&self, turn: &Turn, taken: &Taken) -> bool {
+        taken.source == Source::Transcript
+            && !is_held(turn)
+            && taken.at > turn.told_at
+            && self.live.typed_ahead.iter().any(|ahead| adapter::same_text(&taken.text, ahead))
     }
 
     /// The transcript is in order: after another message it speaks of that one.
@@ -286,7 +310,7 @@ impl Session {
         }
     }
 
-    fn end_as_told(&mut self, now: Now, turn: TurnId, told: Told, out: &mut Vec<Effect>) {
+    pub(crate) fn end_as_told(&mut self, now: Now, turn: TurnId, told: Told, out: &mut Vec<Effect>) {
         let (outcome, text, error) = match told {
             Told::Stopped { text, .. } => (Outcome::Ended, text, None),
             Told::Failed { error, text } => (Outcome::Failed, text, Some(error)),
@@ -303,8 +327,11 @@ impl Session {
             return self.foreign_turn(now, taken, false, out);
         }
         let text = taken.text.clone();
+        let began_it = is_part(&ahead, &text);
         self.foreign_turn(now, Taken { text: ahead, ..taken }, false, out);
-        self.type_ahead(text);
+        if !began_it {
+            self.type_ahead(text);
+        }
     }
 
     /// A turn that dsx did not send: somebody typed it, or the agent began it by itself.
@@ -313,9 +340,10 @@ impl Session {
         let turn = TurnId(self.durable.next_turn);
         let origin = if taken.origin_agent { Origin::Agent } else { Origin::Typed };
         let (prompt, behind) = if waits { (None, taken.prompt) } else { (taken.prompt, None) };
-        let (key, typed, command) = (None, None, false);
+        let (key, typed, command, steer, stops) = (None, None, false, None, None);
         let (text, as_of) = (taken.text, taken.at);
-        let queued = Fact::Queued { turn, text, key, origin, typed, command, prompt, behind, as_of };
+        let queued =
+            Fact::Queued { turn, text, key, origin, typed, command, prompt, behind, as_of, steer, stops };
         self.fact(now, queued, out);
         self.live.typed_ahead.clear();
         // It may be over by the time it is heard of.

@@ -55,7 +55,7 @@ fn value<'s>(name: &str, spec: &'s Spec, turn: TurnId) -> Result<Cow<'s, str>, W
         "cwd" => Cow::Borrowed(&spec.path),
         "group" => Cow::Borrowed(spec.group.as_deref().unwrap_or_default()),
         other => {
-            let what = format!("the file has the variable '{{{{{other}}}}}', which there is not");
+            let what = format!("there is no variable '{{{{{other}}}}}'; nothing was sent");
             return Err(WireError::new(ErrorKind::Usage, what).hint(format!(
                 "there are {}; write \\{{{{{other}}}}} where the braces are meant",
                 NAMES.map(|name| format!("{{{{{name}}}}}")).join(" ")

@@ -279,6 +279,8 @@ mod tests {
             prompt: None,
             behind: None,
             as_of: 0,
+            steer: None,
+            stops: None,
         };
         let mut durable = Durable::new(crate::Spec::sample(Cli::Claude));
         durable.apply(1, &fact(TurnId(1)));

@@ -36,7 +36,7 @@ impl Session {
             out.push(Effect::Settle { waiter, result: Err(error) });
             return;
         }
-        let turn = turn.or_else(|| self.durable.newest().map(|t| t.id));
+        let turn = turn.or_else(|| self.durable.last_to_end().map(|t| t.id));
         out.push(Effect::Bound { waiter, turn });
         self.live.waiters.push(Waiter { id: waiter, turn, until });
     }
@@ -65,6 +65,12 @@ impl Session {
     }
 
     fn until_ended(&self, waiter: &Waiter, turn: Option<&Turn>) -> Option<Settled> {
+        let absorbed = turn.filter(|t| t.state == TurnState::Over(Outcome::Absorbed)).and_then(|t| t.joins);
+        if absorbed.is_some() {
+            // It has no end of its own, but that of the turn that it joined.
+            let joined = Waiter { turn: absorbed, ..*waiter };
+            return self.until_ended(&joined, absorbed.and_then(|t| self.durable.turn(t)));
+        }
         let over = turn.filter(|t| t.is_over());
         if let Some(Turn { state: TurnState::Over(outcome), error, .. }) = over {
             // An outcome is stored and said again as often as it is asked for.

@@ -201,3 +201,92 @@ fn a_turn_that_was_over_before_it_was_heard_of_ends() {
     d.said_at(Source::Hook, at + 1, stopped("answer", "p", 0, 0));
     assert_eq!(d.not_sent().first().map(|t| t.state), Some(TurnState::Over(Outcome::Ended)));
 }
+
+fn written(text: &str) -> Evidence {
+    let options = vec![dsx_protocol::PromptOption { n: 1, label: "Red".into(), description: None }];
+    Evidence::Blocked(dsx_core::Asked {
+        kind: "question".into(),
+        text: text.into(),
+        options,
+        ..Default::default()
+    })
+}
+
+/// What is asked, and the labels.
+fn open(d: &Driver) -> Vec<(String, Vec<String>)> {
+    let prompts = d.session.durable().prompts.iter();
+    prompts.map(|p| (p.text.clone(), p.options.iter().map(|o| o.label.clone()).collect())).collect()
+}
+
+#[test]
+fn the_demo_agents_options_are_known_whatever_comes_first() {
+    let which = || vec![("Which?".to_owned(), vec!["Red".to_owned()])];
+    let asking = || {
+        let mut d = Driver::ready(Cli::Demo);
+        let turn = d.send("ask");
+        d.feed(Input::Typed { turn });
+        d.said(
+            Source::Transcript,
+            Evidence::Submitted { text: "ask".into(), prompt: None, origin_agent: false },
+        );
+        d.said(Source::Osc7501, Evidence::Busy);
+        d
+    };
+    let mut d = asking();
+    d.said(Source::Transcript, written("Which?"));
+    assert_eq!(open(&d), vec![], "it may have been answered meanwhile");
+    d.said(Source::Osc7501, asks());
+    assert_eq!(open(&d), which());
+
+    let mut d = asking();
+    d.said(Source::Osc7501, asks());
+    assert_eq!(open(&d), vec![]);
+    d.said(Source::Transcript, written("Which?"));
+    assert_eq!(open(&d), which());
+    d.said(Source::Osc7501, Evidence::Busy);
+    assert_eq!(open(&d), vec![]);
+    // Read again: it was answered.
+    let asked_at = d.now - 20;
+    d.said_at(Source::Transcript, asked_at, written("Which?"));
+    d.said(Source::Osc7501, asks());
+    d.feed(Input::Fired(Timer::Hook));
+    assert_eq!(open(&d), vec![("allow?".to_owned(), vec![])]);
+    // Late, but better than never.
+    d.said(Source::Transcript, written("What now?"));
+    assert_eq!(open(&d), vec![("What now?".to_owned(), vec!["Red".to_owned()])]);
+}
+
+#[test]
+fn the_newest_turn_to_wait_for_is_the_one_that_ends_last() {
+    let mut d = Driver::ready(Cli::Claude);
+    d.run("one");
+    d.said(Source::Hook, taken("typed ahead", "a9"));
+    let queued = d.send("two");
+    d.said(Source::Hook, stopped("answer", "p1", 0, 0));
+    d.rests();
+    d.feed(Input::Wait { waiter: dsx_core::WaiterId(7), turn: None, until: dsx_core::Until::Ended });
+    let bound = d.out.iter().find_map(|e| match e {
+        Effect::Bound { turn, .. } => Some(*turn),
+        _ => None,
+    });
+    assert_eq!(bound, Some(Some(queued)));
+}
+
+#[test]
+fn what_was_typed_ahead_is_a_turn_though_the_agent_was_never_seen_to_rest() {
+    let mut d = Driver::ready(Cli::Claude);
+    let turn = d.run("one");
+    let id = d.turn(turn).unwrap().prompts[0].clone();
+    // It is told of when it is queued, under the running turn's id, and its own is in the transcript alone.
+    d.said(Source::Hook, taken("typed ahead", &id));
+    d.said(Source::Hook, stopped("answer", &id, 0, 0));
+    d.said(Source::Hook, stopped("ahead's answer", "a9", 0, 0));
+    d.said(Source::Transcript, taken("typed ahead", "a9"));
+    assert!(d.is_over(turn, Outcome::Ended));
+    assert_eq!(d.answer(turn), Some("answer"));
+    d.said(Source::Transcript, stopped("ahead's answer", "a9", 0, 0));
+    d.rests();
+    let ahead = dsx_protocol::TurnId(turn.0 + 1);
+    assert!(d.is_over(ahead, Outcome::Ended));
+    assert_eq!(d.answer(ahead), Some("ahead's answer"));
+}

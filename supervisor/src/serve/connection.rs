@@ -1,11 +1,12 @@
 //! One client: frames in, requests to where they belong, frames out.
 
+use std::sync::Weak;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use dsx_core::{Caller, RequestId, WaiterId};
 use dsx_protocol::{
-    Decoder, ErrorKind, Frame, Hello, Kind, List, Reply, Request, Resize, Sessions, WireError, agree, body,
-    decode, encode,
+    Decoder, ErrorKind, Events, Frame, Hello, Kind, List, Prompts, Reply, Request, Resize, Sessions,
+    Transcript, Wait, WireError, agree, body, decode, encode,
 };
 use tokio::io::AsyncReadExt as _;
 use tokio::net::UnixStream;
@@ -15,7 +16,7 @@ use tracing::debug;
 use super::ancestry::line_of;
 use super::reply::{OUTBOX, Outbox, ReplyTo};
 use crate::registry::selects;
-use crate::session::{Command, Services, SessionHandle};
+use crate::session::{Command, Services, SessionHandle, Waiter};
 use crate::supervise::Control;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
@@ -70,7 +71,8 @@ struct Connection {
     greeted: bool,
     /// Found out once, when it is first needed.
     caller: Option<Caller>,
-    waits: Vec<(SessionHandle, WaiterId)>,
+    /// Those that have settled are held by nobody else, and are swept out when the next one comes.
+    waits: Vec<(SessionHandle, WaiterId, Weak<()>)>,
     /// Hooks that wait for a decision.
     holds: Vec<(SessionHandle, RequestId)>,
     /// Attached terminals: the channel, the viewer's number, the session.
@@ -172,13 +174,7 @@ impl Connection {
                 to.answer(Ok(Reply::Sessions(self.list(caller, &list).await)));
                 Ok(())
             }
-            Request::Wait(wait) => {
-                let handle = self.find(&wait.session).await?;
-                let waiter = WaiterId(NEXT.fetch_add(1, Ordering::Relaxed));
-                handle.put(Command::Wait(waiter, wait, to))?;
-                self.waits.push((handle, waiter));
-                Ok(())
-            }
+            Request::Wait(wait) => self.wait(wait, to).await,
             Request::Attach(attach) => {
                 let handle = self.find(&attach.session).await?;
                 if !attach.read_only {
@@ -195,10 +191,11 @@ impl Connection {
                 handle.deliver(Command::Resize(*viewer, cols, rows)).await;
                 Ok(())
             }
-            Request::Events(asked) => {
-                let (services, caller) = (self.services.clone(), self.caller().await);
-                let follows = asked.follow;
-                self.stream(follows, super::events::tell(services, caller, asked, to));
+            Request::Events(asked) => self.events(asked, to).await,
+            Request::Transcript(asked) => self.transcript(asked, to).await,
+            Request::Logs(asked) if asked.follow => {
+                let handle = self.find(&asked.session).await?;
+                self.stream(true, super::logs::follow(self.services.clone(), handle, asked, to));
                 Ok(())
             }
             Request::Supervisor(supervisor) => {
@@ -210,15 +207,7 @@ impl Connection {
                 self.holds.extend(crate::hook::deliver(&self.services, self.pid, hook, to).await?);
                 Ok(())
             }
-            Request::Prompts(prompts) => {
-                let caller = self.caller().await;
-                let handles = match prompts.session {
-                    Some(session) => vec![self.find(&session).await?],
-                    None => self.services.registry.list(caller).await,
-                };
-                tokio::spawn(super::prompts::list(handles, to));
-                Ok(())
-            }
+            Request::Prompts(prompts) => self.prompts(prompts, to).await,
             Request::Respond(respond) => {
                 let caller = self.caller().await;
                 let by = caller.name().to_owned();
@@ -229,18 +218,56 @@ impl Connection {
                 Err(WireError::new(ErrorKind::Usage, "the supervisor does not know this command")
                     .hint("it is older than this dsx: run 'dsx supervisor restart'"))
             }
-            other => {
-                let handle = self.find(session_of(&other)).await?;
-                if matches!(other, Request::Keys(_)) && handle.summary.borrow().prompts > 0 {
-                    self.may_type(&handle).await?;
-                }
-                if handle.is_orphan() && matches!(other, Request::Kill(_)) {
-                    to.answer(crate::session::bury(&self.services, &handle).await);
-                    return Ok(());
-                }
-                handle.put(Command::Request(other, to))
-            }
+            other => self.pass_on(other, to).await,
         }
+    }
+
+    async fn wait(&mut self, wait: Wait, to: ReplyTo) -> Result<(), WireError> {
+        let handle = self.find(&wait.session).await?;
+        let by = match self.caller().await {
+            Caller::Session { id, .. } => Some(id),
+            Caller::User | Caller::Stray => None,
+        };
+        let (id, waiter) = (WaiterId(NEXT.fetch_add(1, Ordering::Relaxed)), Waiter::new(to));
+        let stands = waiter.stands();
+        handle.put(Command::Wait(id, wait, waiter, by))?;
+        self.waits.retain(|(.., stands)| stands.strong_count() > 0);
+        self.waits.push((handle, id, stands));
+        Ok(())
+    }
+
+    async fn prompts(&mut self, prompts: Prompts, to: ReplyTo) -> Result<(), WireError> {
+        let caller = self.caller().await;
+        let handles = match prompts.session {
+            Some(session) => vec![self.find(&session).await?],
+            None => self.services.registry.list(caller).await,
+        };
+        tokio::spawn(super::prompts::list(handles, to));
+        Ok(())
+    }
+
+    async fn pass_on(&mut self, request: Request, to: ReplyTo) -> Result<(), WireError> {
+        let handle = self.find(session_of(&request)).await?;
+        if matches!(request, Request::Keys(_)) && handle.summary.borrow().prompts > 0 {
+            self.may_type(&handle).await?;
+        }
+        if handle.is_orphan() && matches!(request, Request::Kill(_)) {
+            to.answer(crate::session::bury(&self.services, &handle).await);
+            return Ok(());
+        }
+        handle.put(Command::Request(request, to))
+    }
+
+    async fn events(&mut self, asked: Events, to: ReplyTo) -> Result<(), WireError> {
+        let caller = self.caller().await;
+        self.stream(asked.follow, super::events::tell(self.services.clone(), caller, asked, to));
+        Ok(())
+    }
+
+    async fn transcript(&mut self, asked: Transcript, to: ReplyTo) -> Result<(), WireError> {
+        let handle = self.find(&asked.session).await?;
+        self.stream(asked.follow, super::transcript::tell(self.services.clone(), handle, asked, to));
+        Ok(())
     }
 
     /// What has an end goes on to it, as every answer does, even if the client says that it asks no more.
@@ -277,7 +304,7 @@ impl Connection {
     /// Nobody is left to be told anything.
     async fn leave(&mut self) {
         debug!(pid = self.pid, "a client left");
-        for (handle, waiter) in self.waits.drain(..) {
+        for (handle, waiter, _) in self.waits.drain(..) {
             handle.deliver(Command::Unwait(waiter)).await;
         }
         for (handle, request) in self.holds.drain(..) {

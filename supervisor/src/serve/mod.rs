@@ -3,11 +3,15 @@
 mod ancestry;
 mod connection;
 mod events;
+mod logs;
 mod prompts;
 mod reply;
+mod transcript;
 
 use std::io;
 
+use dsx_core::Caller;
+use dsx_protocol::ErrorKind;
 use nix::unistd::geteuid;
 use tokio::net::{UnixListener, UnixStream};
 use tracing::warn;
@@ -15,6 +19,7 @@ use tracing::warn;
 pub use ancestry::line_of;
 pub use reply::{OUTBOX, Outbox, Queue, ReplyTo};
 
+use crate::registry::Registry;
 use crate::session::Services;
 use crate::supervise::Control;
 
@@ -45,4 +50,13 @@ fn admit(stream: UnixStream, services: &Services, control: &Control) {
     }
     let pid = peer.pid().and_then(|p| u32::try_from(p).ok());
     tokio::spawn(connection::serve(stream, pid, services.clone(), control.clone()));
+}
+
+/// Returns when a session whose task has ended is forgotten. Where it ended because the whole supervisor does,
+/// that is never: who reads along must not be told of an end, and asks the next supervisor.
+async fn forgotten(registry: &Registry, session: &str) {
+    let found = registry.find(session.to_owned(), Caller::User).await;
+    if found.is_err_and(|error| error.kind == ErrorKind::Unavailable) {
+        std::future::pending::<()>().await;
+    }
 }

@@ -167,7 +167,7 @@ pub(super) fn read_back(dir: &Path) -> Result<ReadBack, crate::log::LogError> {
 impl Task {
     /// What is provable of the delivery that was under way when the last supervisor died.
     pub(super) fn recovery(&self) -> Recovery {
-        let running = self.core.durable().running().map(|t| delivery_id(t.id));
+        let running = self.core.durable().in_hand().map(|t| delivery_id(t.id));
         let begun = self.cursor.delivery().filter(|d| Some(d.id) == running);
         match begun.map(|d| d.phase) {
             Some(Phase::Submitting | Phase::Submitted) => Recovery::Unknown,

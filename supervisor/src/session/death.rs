@@ -16,13 +16,16 @@ use crate::serve::ReplyTo;
 
 /// Between asking and forcing, where nobody says otherwise.
 const GRACE_MS: u64 = 3_000;
+/// What ends a session that nobody uses, as events name it.
+const TIME_TO_LIVE: &str = "time-to-live";
 /// How long the kernel may take to end what was killed.
 pub(super) const FORCED: Duration = Duration::from_secs(10);
 
 /// A kill under way.
 pub(super) struct Killing {
-    /// Nobody, where its time to live was over.
     pub to: Vec<ReplyTo>,
+    /// What began it, where nobody asked for it.
+    pub by: Option<&'static str>,
 }
 
 impl Task {
@@ -32,7 +35,8 @@ impl Task {
             killing.to.extend(to);
             return;
         }
-        self.kill = Some(Killing { to: Vec::from_iter(to) });
+        let by = to.is_none().then_some(TIME_TO_LIVE);
+        self.kill = Some(Killing { to: Vec::from_iter(to), by });
         if self.core.durable().exit.is_some() {
             self.remove().await;
             return;
@@ -91,7 +95,8 @@ impl Task {
     /// Forgets the session and everything of it.
     pub(super) async fn remove(&mut self) {
         self.services.pump.remove(self.pump_key);
-        let removed = self.store.remove(&self.id).await;
+        let by = self.kill.as_ref().and_then(|killing| killing.by);
+        let removed = self.store.remove_by(&self.id, by).await;
         let dir = self.dir.clone();
         // What cannot be deleted is deleted when the name is used again.
         let _ = tokio::task::spawn_blocking(move || std::fs::remove_dir_all(dir)).await;

@@ -2,10 +2,11 @@
 
 use std::collections::VecDeque;
 
-use dsx_core::{Effect, Fact, Input, Now, Origin, Timer};
-use dsx_protocol::{Decided, ErrorKind, Event, Reply, TurnId, WaitBound, WireError};
+use dsx_core::{Effect, Fact, Input, Now, Origin, RequestId, Timer};
+use dsx_protocol::{Decided, ErrorKind, Event, Held, Reply, TurnId, WaitBound, WireError};
 use tracing::error;
 
+use super::Waiter;
 use super::task::Task;
 use super::timers::Due;
 use super::typist::Job;
@@ -99,34 +100,25 @@ impl Task {
             Effect::WatchOutput(on) => self.watches_output = on,
             Effect::Arm { timer, after_ms } => self.arm(timer, after_ms),
             Effect::Disarm(timer) => self.timers.disarm(Due::Core(timer)),
-            Effect::Sent { request, result } => {
-                if let Some(to) = self.requests.remove(&request) {
-                    to.answer(result.map(Reply::Sent));
+            Effect::Sent { request, result } => self.answer(request, result.map(Reply::Sent)),
+            Effect::Held { request, turn } => {
+                if let Some(to) = self.requests.get(&request) {
+                    to.event(&Event::Held(Held { session: self.id.clone(), turn: Some(turn) }));
                 }
             }
-            Effect::Done { request, result } => {
-                if let Some(to) = self.requests.remove(&request) {
-                    to.answer(result.map(|()| Reply::Done));
-                }
-            }
+            Effect::Done { request, result } => self.answer(request, result.map(|()| Reply::Done)),
             Effect::Decide { request, output } => {
-                if let Some(to) = self.requests.remove(&request) {
-                    to.answer(Ok(Reply::Decided(Decided { output: output.into_bytes().into() })));
-                }
+                self.answer(request, Ok(Reply::Decided(Decided { output: output.into_bytes().into() })));
             }
-            Effect::Responded { request, result } => {
-                if let Some(to) = self.requests.remove(&request) {
-                    to.answer(result.map(Reply::Responded));
-                }
-            }
+            Effect::Responded { request, result } => self.answer(request, result.map(Reply::Responded)),
             Effect::Bound { waiter, turn } => {
-                if let Some(to) = self.waiters.get(&waiter) {
+                if let Some(Waiter { to, .. }) = self.waiters.get(&waiter) {
                     to.event(&Event::WaitBound(WaitBound { session: self.id.clone(), turn }));
                 }
             }
             Effect::Settle { waiter, result } => {
-                if let Some(to) = self.waiters.remove(&waiter) {
-                    to.answer(result.map(Reply::Settled));
+                if let Some(waiter) = self.waiters.remove(&waiter) {
+                    waiter.settle(result);
                 }
             }
             Effect::WriteMessage { turn, path, text } => {
@@ -149,29 +141,28 @@ impl Task {
                 let error = error.to_string();
                 inputs.push_back(Input::TypeFailed { turn, submitted: false, error });
             }
-            Effect::Sent { request, .. } => {
-                if let Some(to) = self.requests.remove(&request) {
-                    to.answer(Err(refusal()));
-                }
-            }
             // Nobody is told what a restart would not know of.
             Effect::Settle { waiter, .. } => {
-                if let Some(to) = self.waiters.remove(&waiter) {
-                    to.answer(Err(refusal()));
+                if let Some(waiter) = self.waiters.remove(&waiter) {
+                    waiter.settle(Err(refusal()));
                 }
             }
-            Effect::Done { request, .. } | Effect::Responded { request, .. } => {
-                if let Some(to) = self.requests.remove(&request) {
-                    to.answer(Err(refusal()));
-                }
+            Effect::Sent { request, .. }
+            | Effect::Done { request, .. }
+            | Effect::Responded { request, .. } => {
+                let refusal = refusal();
+                self.answer(request, Err(refusal));
             }
             // The agent is not told what a restart would not know of; its dialog still stands.
-            Effect::Decide { request, .. } => {
-                if let Some(to) = self.requests.remove(&request) {
-                    to.answer(Ok(Reply::Decided(Decided::default())));
-                }
-            }
+            Effect::Decide { request, .. } => self.answer(request, Ok(Reply::Decided(Decided::default()))),
             other => self.perform(other, inputs).await,
+        }
+    }
+
+    /// Whoever asked is told, if he is still there.
+    fn answer(&mut self, request: RequestId, result: Result<Reply, WireError>) {
+        if let Some(to) = self.requests.remove(&request) {
+            to.answer(result);
         }
     }
 

@@ -59,7 +59,7 @@ pub(crate) async fn take_in(services: Services, child: Child) -> Result<(), Wire
     services.store.append(&id, now, facts).await.map_err(|e| failed(e.to_string()))?;
     let reserved = services.registry.adopt(id.clone(), "user".to_owned(), 0, None, None).await;
     let reserved = reserved.ok_or_else(|| failed("the registry has ended".to_owned()))?;
-    adopt(services, Adopted { durable, child: Some(child), reserved }).await
+    Box::pin(adopt(services, Adopted { durable, child: Some(child), reserved })).await
 }
 
 fn prepare(dir: &Path) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {

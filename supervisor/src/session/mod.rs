@@ -23,12 +23,13 @@ mod tty;
 mod typist;
 mod viewers;
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use dsx_core::{Evidence, Exit, RequestId, Source, Spec, WaiterId};
-use dsx_protocol::{Attach, ErrorKind, Prompt, Request, Respond, Summary, Wait, WireError};
+use dsx_protocol::{Attach, ErrorKind, Prompt, Reply, Request, Respond, Settled, Summary, Wait, WireError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 
+use crate::log::LogReader;
 use crate::serve::ReplyTo;
 
 pub(crate) use birth::core_exit;
@@ -47,15 +48,17 @@ const KEYS_COST: usize = TYPING / (typist::JOBS / 2);
 
 /// Something for a session's task to do.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a mailbox holds few, and grows as it fills")]
+#[allow(clippy::large_enum_variant, reason = "a mailbox holds few, and grows as it fills")]
 pub enum Command {
     Request(Request, ReplyTo),
-    /// A wait, with the name by which it can be given up.
-    Wait(WaiterId, Wait, ReplyTo),
+    /// A wait, with the name by which it can be given up, and the session that asks from inside of it.
+    Wait(WaiterId, Wait, Waiter, Option<String>),
     Unwait(WaiterId),
-    /// Answer once the agent takes input, asks something, or has ended.
+    /// Its output, and what tells of more.
+    Output(oneshot::Sender<(LogReader, watch::Receiver<u64>)>),
     /// What it was asked to be.
     Spec(oneshot::Sender<Box<Spec>>),
+    /// Answer once the agent takes input, asks something, or has ended.
     WhenReady(ReplyTo),
     /// Sources said these, in this order.
     Said(Vec<(Source, u64, Evidence)>),
@@ -93,6 +96,33 @@ pub enum Command {
         attach: Attach,
         to: ReplyTo,
     },
+}
+
+/// Whoever is owed the settlement of a wait.
+#[derive(Debug)]
+pub struct Waiter {
+    to: ReplyTo,
+    /// Held for as long as the wait stands: others see by it whether it still does.
+    stands: Arc<()>,
+}
+
+impl Waiter {
+    #[must_use]
+    pub fn new(to: ReplyTo) -> Self {
+        Self { to, stands: Arc::new(()) }
+    }
+
+    /// By which others see whether the wait still stands.
+    #[must_use]
+    pub fn stands(&self) -> Weak<()> {
+        Arc::downgrade(&self.stands)
+    }
+
+    /// Ends the wait, and only then says so: whoever hears of it may wait the other way round.
+    pub fn settle(self, result: Result<Settled, WireError>) {
+        drop(self.stands);
+        self.to.answer(result.map(Reply::Settled));
+    }
 }
 
 /// The status of what nothing is known of.

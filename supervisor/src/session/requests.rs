@@ -10,6 +10,7 @@ use dsx_protocol::{
 };
 use serde_bytes::ByteBuf;
 
+use super::Waiter;
 use super::task::Task;
 use super::typist::Job;
 use crate::hook::unspool;
@@ -42,6 +43,9 @@ impl Task {
                     key: send.key,
                     queue: send.queue,
                     command: send.command,
+                    interrupt: send.interrupt,
+                    steer: send.steer,
+                    draft_ms: send.draft_ms,
                     template: send.template,
                 };
                 let request = self.owe(to);
@@ -119,36 +123,40 @@ impl Task {
         request
     }
 
-    pub(super) async fn wait(&mut self, waiter: WaiterId, wait: Wait, to: ReplyTo) {
+    /// A wait that settles at once is nobody's burden; one that stands must not close a circle of waits.
+    pub(super) async fn wait(&mut self, id: WaiterId, wait: Wait, waiter: Waiter, by: Option<String>) {
         let until = match wait.until.as_deref() {
             None | Some("ended") => Until::Ended,
             Some("idle") => Until::Idle,
             Some("waiting") => Until::Waiting,
             Some("exited") => Until::Exited,
             Some(other) => {
-                let what = format!("'{other}' cannot be waited for");
-                to.answer(Err(
-                    WireError::new(ErrorKind::Usage, what).hint("use idle, ended, waiting or exited")
-                ));
-                return;
+                let error = WireError::new(ErrorKind::Usage, format!("'{other}' cannot be waited for"));
+                return waiter.settle(Err(error.hint("use idle, ended, waiting or exited")));
             }
         };
         let forgotten = wait.turn.filter(|t| until == Until::Ended && self.core.durable().turn(*t).is_none());
         if let Some(turn) = forgotten {
             // It ended so long ago that only the store knows it.
             if let Ok([message]) = self.store.messages(&self.id, Which::One(turn)).await.as_deref() {
-                let settled = Settled {
+                return waiter.settle(Ok(Settled {
                     session: self.id.clone(),
                     turn: Some(turn),
                     outcome: message.outcome.clone(),
                     ..Settled::default()
-                };
-                to.answer(Ok(Reply::Settled(settled)));
-                return;
+                }));
             }
         }
-        self.waiters.insert(waiter, to);
-        self.input(Input::Wait { waiter, turn: wait.turn, until }).await;
+        let stands = waiter.stands();
+        self.waiters.insert(id, waiter);
+        self.input(Input::Wait { waiter: id, turn: wait.turn, until }).await;
+        let Some(by) = by.filter(|_| self.waiters.contains_key(&id)) else { return };
+        if let Err(error) = self.services.registry.stand(by, self.id.clone(), stands).await {
+            self.input(Input::Unwait { waiter: id }).await;
+            if let Some(waiter) = self.waiters.remove(&id) {
+                waiter.settle(Err(error));
+            }
+        }
     }
 
     async fn last_message(&self, last: &LastMessage) -> Result<Messages, WireError> {

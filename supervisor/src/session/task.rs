@@ -12,12 +12,12 @@ use dsx_protocol::{Summary, TurnId};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
-use super::Command;
 use super::output::Looking;
 use super::sources::Sources;
 use super::timers::{Due, Timers};
 use super::typist::{Typed, Typist};
 use super::viewers::Viewers;
+use super::{Command, Waiter};
 use crate::keeper::KeeperHandle;
 use crate::log::{Cursor, LogReader};
 use crate::pump::{Flow, Pump};
@@ -76,7 +76,7 @@ pub(super) struct Task {
     pub(super) itself: mpsc::WeakSender<Command>,
     pub(super) summary: watch::Sender<Summary>,
     pub(super) requests: HashMap<RequestId, ReplyTo>,
-    pub(super) waiters: HashMap<WaiterId, ReplyTo>,
+    pub(super) waiters: HashMap<WaiterId, Waiter>,
     pub(super) when_ready: Vec<ReplyTo>,
     pub(super) viewers: Viewers,
     pub(super) watches_output: bool,
@@ -193,13 +193,17 @@ impl Task {
     async fn command(&mut self, command: Command) {
         match command {
             Command::Request(request, to) => self.request(request, to).await,
-            Command::Wait(waiter, wait, to) => self.wait(waiter, wait, to).await,
+            Command::Wait(id, wait, waiter, by) => self.wait(id, wait, waiter, by).await,
             Command::Unwait(waiter) => {
                 self.waiters.remove(&waiter);
                 self.input(Input::Unwait { waiter }).await;
             }
             // Whoever asked may have gone.
             Command::Spec(answer) => drop(answer.send(Box::new(self.core.spec().clone()))),
+            Command::Output(answer) => {
+                // Whoever asked may have gone meanwhile.
+                let _ = answer.send((self.log.clone(), self.output_seen.subscribe()));
+            }
             Command::WhenReady(to) => self.when_ready.push(to),
             Command::Said(said) => {
                 for (source, at, evidence) in said {

@@ -55,7 +55,7 @@ pub(super) enum Typed {
     Done {
         turn: TurnId,
     },
-    /// Not submitted: the input box holds something else as well.
+    /// Not submitted: the input box holds something else as well, or does not show what it has to.
     Mixed {
         turn: TurnId,
     },
@@ -173,11 +173,11 @@ impl Writer {
                 Step::Write(bytes) => self.write(bytes).await?,
                 Step::Pause(ms) => sleep(Duration::from_millis(*ms)).await,
                 Step::Quiet { ms, max_ms } => self.quiet(*ms, *max_ms).await,
-                Step::Shown { text, max_ms } => {
-                    if self.shown(text, *max_ms).await == Drawn::Mixed {
-                        return Err(Unsubmitted::Mixed);
-                    }
-                }
+                Step::Shown { text, max_ms, must } => match self.shown(text, *max_ms).await {
+                    Drawn::Mixed => return Err(Unsubmitted::Mixed),
+                    Drawn::NoBox | Drawn::NotYet if *must => return Err(Unsubmitted::Mixed),
+                    Drawn::NoBox | Drawn::NotYet | Drawn::Exactly => {}
+                },
                 Step::Submit(bytes) => {
                     if let Some(turn) = turn {
                         self.cursor.submitting();

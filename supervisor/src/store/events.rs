@@ -93,11 +93,12 @@ pub(super) fn record_removal(
     connection: &Connection,
     session: &str,
     at: u64,
+    by: Option<&str>,
     recorded: &mut Vec<Arc<Recorded>>,
 ) -> Result<(), StoreError> {
     let found = "SELECT EXISTS (SELECT 1 FROM facts WHERE session = ?1)";
     match connection.prepare_cached(found)?.query_row([session], |row| row.get(0))? {
-        true => insert(connection, removed(session, at), None, recorded),
+        true => insert(connection, removed(session, at, by), None, recorded),
         false => Ok(()),
     }
 }

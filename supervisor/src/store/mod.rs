@@ -7,6 +7,7 @@ mod events;
 mod look;
 mod open;
 mod schema;
+mod written;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::clock::now_ms;
 pub use events::{Kept, Page, Recorded};
 pub use look::{Looked, look};
 pub use open::{OpenError, Opened};
+pub use written::{Answered, Written};
 
 /// The database's name in the state directory.
 pub const FILE: &str = "dsx.db";
@@ -63,9 +65,11 @@ pub type History = Vec<(u64, Fact)>;
 enum Job {
     Append { session: String, at: u64, facts: Vec<Fact>, answer: Answer<()> },
     Messages { session: String, which: Which, answer: Answer<Vec<Message>> },
-    Remove { session: String, at: u64, answer: Answer<()> },
+    Remove { session: String, at: u64, by: Option<&'static str>, answer: Answer<()> },
     Kept { names: Vec<String>, answer: Answer<Kept> },
     Page { after: u64, session: Option<String>, answer: Answer<Page> },
+    Written { session: String, after: Option<TurnId>, answer: Answer<Written> },
+    Answered { session: String, from: TurnId, answer: Answer<Vec<Answered>> },
     Load { answer: Answer<Vec<(String, History)>> },
 }
 
@@ -117,8 +121,13 @@ impl Store {
 
     /// Forgets a session and all its facts; what is told of it as events stays.
     pub async fn remove(&self, session: &str) -> Result<(), StoreError> {
+        self.remove_by(session, None).await
+    }
+
+    /// The same, where something else than a command made it so.
+    pub async fn remove_by(&self, session: &str, by: Option<&'static str>) -> Result<(), StoreError> {
         let (session, at) = (session.to_owned(), now_ms());
-        self.ask(|answer| Job::Remove { session, at, answer }).await
+        self.ask(|answer| Job::Remove { session, at, by, answer }).await
     }
 
     /// Every session with its facts in order.
@@ -178,10 +187,18 @@ fn perform(connection: &Connection, job: Job, recorded: &mut Vec<Arc<Recorded>>)
             after(answer, append(connection, &session, at, &facts, recorded))
         }
         Job::Messages { session, which, answer } => after(answer, messages(connection, &session, which)),
-        Job::Remove { session, at, answer } => after(answer, remove(connection, &session, at, recorded)),
+        Job::Remove { session, at, by, answer } => {
+            after(answer, remove(connection, &session, at, by, recorded))
+        }
         Job::Kept { names, answer } => after(answer, events::kept(connection, &names)),
         Job::Page { after: cursor, session, answer } => {
             after(answer, events::page(connection, cursor, session.as_deref()))
+        }
+        Job::Written { session, after: turn, answer } => {
+            after(answer, written::written(connection, &session, turn))
+        }
+        Job::Answered { session, from, answer } => {
+            after(answer, written::answered(connection, &session, from))
         }
         Job::Load { answer } => after(answer, load(connection)),
     }
@@ -211,6 +228,10 @@ fn append(
 const fn turn_of(fact: &Fact) -> Option<TurnId> {
     match fact {
         Fact::Queued { turn, .. }
+        | Fact::Waits { turn, .. }
+        | Fact::Steering { turn, .. }
+        | Fact::Enqueued { turn }
+        | Fact::Absorbed { turn, .. }
         | Fact::Delivering { turn, .. }
         | Fact::Withdrawn { turn }
         | Fact::Confirmed { turn, .. }
@@ -231,6 +252,13 @@ fn project(connection: &Connection, session: &str, at: u64, fact: &Fact) -> Resu
                     "INSERT OR REPLACE INTO turns (session, turn, request, asked_at) VALUES (?1, ?2, ?3, ?4)",
                 )?
                 .execute(params![session, turn.0 as i64, text, at as i64])?;
+        }
+        Fact::Absorbed { turn, .. } => {
+            connection
+                .prepare_cached(
+                    "UPDATE turns SET outcome = ?3, ended_at = ?4 WHERE session = ?1 AND turn = ?2",
+                )?
+                .execute(params![session, turn.0 as i64, Outcome::Absorbed.name(), at as i64])?;
         }
         Fact::Ended { turn, outcome, text, .. } => {
             connection
@@ -270,7 +298,7 @@ fn messages(connection: &Connection, session: &str, which: Which) -> Result<Vec<
         })
     };
     const COLUMNS: &str = "SELECT turn, request, outcome, text, ended_at FROM turns WHERE session = ?1";
-    let (only, count) = match which {
+    let (only, order, count) = match which {
         Which::One(turn) => {
             let found = connection
                 .prepare_cached(&format!("{COLUMNS} AND turn = ?2"))?
@@ -278,11 +306,13 @@ fn messages(connection: &Connection, session: &str, which: Which) -> Result<Vec<
                 .optional()?;
             return Ok(found.into_iter().collect());
         }
-        Which::Ended(count) => (format!("AND outcome = '{}'", Outcome::Ended.name()), count),
-        Which::Newest(count) => (String::new(), count),
+        // One that waited while somebody typed another ahead of it bears the smaller number and ends later.
+        Which::Ended(count) => {
+            (format!("AND outcome = '{}'", Outcome::Ended.name()), "ended_at DESC, turn DESC", count)
+        }
+        Which::Newest(count) => (String::new(), "turn DESC", count),
     };
-    let mut statement =
-        connection.prepare_cached(&format!("{COLUMNS} {only} ORDER BY turn DESC LIMIT ?2"))?;
+    let mut statement = connection.prepare_cached(&format!("{COLUMNS} {only} ORDER BY {order} LIMIT ?2"))?;
     let mut found = statement.query_map(params![session, count], read)?.collect::<Result<Vec<_>, _>>()?;
     found.reverse();
     Ok(found)
@@ -292,9 +322,10 @@ fn remove(
     connection: &Connection,
     session: &str,
     at: u64,
+    by: Option<&str>,
     recorded: &mut Vec<Arc<Recorded>>,
 ) -> Result<(), StoreError> {
-    events::record_removal(connection, session, at, recorded)?;
+    events::record_removal(connection, session, at, by, recorded)?;
     connection.execute("DELETE FROM facts WHERE session = ?1", [session])?;
     connection.execute("DELETE FROM turns WHERE session = ?1", [session])?;
     Ok(())

@@ -41,6 +41,8 @@ fn turn(n: u64) -> Vec<Fact> {
             prompt: None,
             behind: None,
             as_of: 0,
+            steer: None,
+            stops: None,
         },
         Fact::Ended { turn, outcome: Outcome::Ended, text: Some(text), error: None, shells: false },
     ]
@@ -191,7 +193,8 @@ async fn a_prompt_is_told_once_and_its_answer_names_it() {
             dsx_protocol::Prompt { id: "p1".to_owned(), text: text.to_owned(), ..Default::default() };
         Fact::PromptOpened(Box::new(prompt))
     };
-    let closed = || Fact::PromptClosed { prompt: "p1".to_owned(), by: "keys".to_owned(), as_of: 0 };
+    let closed =
+        || Fact::PromptClosed { prompt: "p1".to_owned(), by: "keys".to_owned(), as_of: 0, answer: None };
     for (at, text) in [(1, "one"), (2, "two")] {
         // Two sessions of one name, each with its first prompt.
         let facts = vec![Fact::Created(Box::new(spec("a"))), prompt(text), prompt("more"), closed()];
@@ -225,4 +228,32 @@ async fn old_events_go_and_cursors_are_never_given_again() {
     assert_eq!(store.kept(Vec::new()).await.unwrap(), Kept { oldest: 15_001, newest: 15_000, floor: 0 });
     store.append("a", 1, vec![Fact::Ready]).await.unwrap();
     assert_eq!(store.events(0, None).await.unwrap().events[0].event.cursor, 15_001);
+}
+
+#[tokio::test]
+async fn a_transcript_is_found_with_the_turns_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(&dir.path().join(FILE), 0).unwrap();
+    let conversation =
+        |path: Option<&str>| Fact::Conversation { id: "c".to_owned(), transcript: path.map(str::to_owned) };
+    let known = |n: u64, prompt: &str| Fact::Known {
+        turn: TurnId(n),
+        prompt: Some(prompt.to_owned()),
+        goes_on: false,
+        as_of: 0,
+    };
+    store.append("a", 1, vec![Fact::Created(Box::new(spec("a"))), conversation(None)]).await.unwrap();
+    for path in ["/one", "/one", "/two"] {
+        store.append("a", 2, vec![conversation(Some(path))]).await.unwrap();
+    }
+    let asked = vec![turn(1).remove(0), known(1, "p1"), turn(2).remove(0), known(2, "p2")];
+    store.append("a", 3, asked).await.unwrap();
+    let all = store.written("a", None).await.unwrap();
+    assert_eq!(all.paths, ["/one", "/two"]);
+    assert_eq!(all.prompts, [(TurnId(1), "p1".to_owned()), (TurnId(2), "p2".to_owned())]);
+    let key = dsx_core::adapter::text_key;
+    assert_eq!(all.texts, [(TurnId(1), key("request 1")), (TurnId(2), key("request 2\n"))]);
+    assert_eq!(store.written("a", Some(TurnId(1))).await.unwrap().texts, all.texts[1..]);
+    let answered = store.answered("a", TurnId(2)).await.unwrap();
+    assert_eq!((answered.len(), answered[0].asked_at, &answered[0].outcome), (1, Some(3), &None));
 }

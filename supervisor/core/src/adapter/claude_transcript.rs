@@ -31,6 +31,17 @@ struct Line {
     prompt_id: Option<String>,
     origin: Option<Origin>,
     message: Option<Message>,
+    /// Of a `queue-operation`.
+    operation: Option<String>,
+    content: Value,
+    attachment: Option<Attachment>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Attachment {
+    r#type: String,
+    prompt: Value,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -62,6 +73,14 @@ impl Reader {
                 agents: line.pending_background_agent_count.unwrap_or(0),
                 shells: 0,
             }),
+            ("queue-operation", _) if line.operation.as_deref() == Some("enqueue") => {
+                texts(&line.content).map(|text| Evidence::Enqueued { text })
+            }
+            // What was queued became part of the work under way: it is attached to it.
+            ("attachment", _) => {
+                let queued = line.attachment.as_ref().filter(|a| a.r#type == "queued_command");
+                queued.and_then(|a| texts(&a.prompt)).map(|text| Evidence::Absorbed { text })
+            }
             _ => None,
         };
         evidence.map(|e| (at, e)).into_iter().collect()
@@ -104,7 +123,7 @@ impl Reader {
 }
 
 /// The text of a message: a string, or its text blocks; `None` where it has neither (a tool's result).
-fn texts(content: &Value) -> Option<String> {
+pub(super) fn texts(content: &Value) -> Option<String> {
     if let Some(text) = content.as_str() {
         return Some(text.to_owned());
     }
@@ -113,7 +132,7 @@ fn texts(content: &Value) -> Option<String> {
     (!texts.is_empty()).then(|| texts.concat())
 }
 
-fn millis(timestamp: &str) -> Option<u64> {
+pub(super) fn millis(timestamp: &str) -> Option<u64> {
     let at = OffsetDateTime::parse(timestamp, &Rfc3339).ok()?;
     u64::try_from(at.unix_timestamp_nanos() / 1_000_000).ok()
 }
@@ -153,6 +172,20 @@ mod tests {
             matches!(&said[0].1, Evidence::Failed { error, .. } if error == "server_error: API Error: 500")
         );
         assert_eq!(said[1].1, Evidence::Interrupted);
+    }
+
+    #[test]
+    fn a_message_that_joins_the_turn_is_queued_and_then_attached() {
+        let said = read(&[
+            r#"{"type":"queue-operation","operation":"enqueue","content":"more"}"#,
+            r#"{"type":"queue-operation","operation":"remove"}"#,
+            r#"{"type":"attachment","attachment":{"type":"queued_command","prompt":"more"}}"#,
+            r#"{"type":"attachment","attachment":{"type":"skill_listing"}}"#,
+        ]);
+        let more = || "more".to_owned();
+        assert_eq!(said[0].1, Evidence::Enqueued { text: more() });
+        assert_eq!(said[1].1, Evidence::Absorbed { text: more() });
+        assert_eq!(said.len(), 2);
     }
 
     #[test]

@@ -97,7 +97,7 @@ pub(super) fn pasted(text: &str) -> Script {
     for piece in pieces(text) {
         steps.push(Step::Write(format!("{PASTE_BEGIN}{piece}{PASTE_END}").into_bytes()));
     }
-    steps.push(Step::Shown { text: text.to_owned(), max_ms: DRAWN_MS });
+    steps.push(Step::Shown { text: text.to_owned(), max_ms: DRAWN_MS, must: false });
     steps.push(Step::Submit(b"\r".to_vec()));
     Script { steps }
 }

@@ -5,23 +5,28 @@ mod answer;
 mod claude;
 mod claude_answer;
 mod claude_dialog;
+mod claude_entries;
 mod claude_prompt;
 mod claude_transcript;
 mod demo;
+mod entries;
 mod env;
 mod keys;
 mod message;
 mod osc7501;
+mod turns;
 
 use dsx_protocol::{TurnId, WireError};
 
 pub(crate) use answer::{Answered, Way, resolve, way};
 pub use claude::{Launch, launch, version_number};
+pub use entries::{EntryReader, Spoken, entry_text};
 pub use env::clean_env;
 pub use keys::{UnknownKey, key_bytes};
 pub(crate) use message::message_end;
 pub use message::{Routed, holds, same_text};
 pub use osc7501::read_osc7501;
+pub use turns::{TurnFinder, text_key};
 
 use crate::evidence::{Dialog, Evidence};
 use crate::input::ScreenText;
@@ -39,9 +44,11 @@ pub enum Step {
         max_ms: u64,
     },
     /// Until the input box holds this text and nothing else, `max_ms` at most: what is drawn has been taken.
+    /// With `must` nothing follows unless it was seen.
     Shown {
         text: String,
         max_ms: u64,
+        must: bool,
     },
     /// The write that submits. After a crash, whether it had begun decides everything.
     Submit(Vec<u8>),
@@ -82,6 +89,18 @@ pub(crate) fn script(cli: Cli, text: &str, command: bool, bracketed: bool) -> Sc
         Cli::Demo => message::plain(text, true),
         Cli::Command => message::plain(text, bracketed),
     }
+}
+
+/// The same for a message that is to join the running turn. An agent that works may ask something at any moment:
+/// only a message that stands in its input box is submitted.
+pub(crate) fn steer(cli: Cli, text: &str, bracketed: bool) -> Script {
+    let mut script = script(cli, text, false, bracketed);
+    for step in &mut script.steps {
+        if let Step::Shown { must, .. } = step {
+            *must = true;
+        }
+    }
+    script
 }
 
 /// The keys that stop a turn.
