@@ -22,7 +22,6 @@ use serde_json::json;
 const ROUNDS: usize = 30;
 const OPEN: Duration = Duration::from_millis(100);
 const ANSWER: Duration = Duration::from_millis(100);
-
 fn main() {
     let Some(agent) = install_or_skip(CLAUDE, "the figures of prompts") else { return };
     let server = ModelServer::start();
@@ -138,7 +137,9 @@ impl Bench<'_> {
         let explained = self.dsx.json(["explain", &self.id]);
         let hook = said(&explained, "hook", "blocked").expect("the hook's report");
         taken.after_hook.push(ended_at.saturating_sub(hook));
-        let report = said(&explained, "osc7501", "blocked");
+        // Its report may not have come yet: then the last one is of another question.
+        let asked_at = ended_at.saturating_sub(ended.saturating_duration_since(sent));
+        let report = said(&explained, "osc7501", "blocked").filter(|report| *report >= asked_at);
         taken.after_report.extend(report.map(|report| ended_at.saturating_sub(report)));
         let begun = Instant::now();
         self.dsx.run(["respond", &self.id, "--allow"]).expect_code(0);

@@ -83,7 +83,9 @@ fn the_recordings_hold_what_they_are_for() {
         let score = score(r, &play(r));
         score.changes.iter().filter(|c| c.state == State::WaitingForInput).count()
     };
-    for (scenario, count) in [("text", 0), ("allow", 1), ("several", 2), ("question", 2), ("prose", 0)] {
+    for (scenario, count) in
+        [("text", 0), ("allow", 1), ("several", 2), ("question", 2), ("agent-asks", 1), ("prose", 0)]
+    {
         let of = recordings.iter().filter(|(_, r)| r.head().0 == scenario);
         for (name, recording) in of {
             assert_eq!(questions(recording), count, "{name}");

@@ -24,6 +24,8 @@ struct Asked {
     sent: u64,
     /// Of the agent's own accord, on the news of something in the background.
     news: bool,
+    /// The model wants tools.
+    wants: bool,
     answer: String,
 }
 
@@ -83,6 +85,8 @@ impl Facts<'_> {
             at: self.clock.ms(r.at),
             sent: r.sent.map_or(u64::MAX, |sent| self.clock.ms(sent)),
             news: r.text().starts_with("<task-notification>"),
+            // No scenario's text looks so.
+            wants: r.answer.contains(" {\""),
             answer: r.answer.clone(),
         });
         asked.collect()
@@ -137,7 +141,8 @@ impl Facts<'_> {
                     answered = *at;
                 }
                 Did::Asked => {
-                    let response = own.iter().rfind(|r| r.sent <= *at && r.sent >= answered);
+                    let asks = |r: &&&Asked| r.wants && r.sent <= *at && r.sent >= answered;
+                    let response = own.iter().rfind(asks);
                     let from = response.map_or(answered, |r| r.at);
                     let sign = self.first(from, &[Sign::Asks]).unwrap_or(*at);
                     labels.put(response.map_or(sign, |r| r.sent), sign, State::WaitingForInput);

@@ -37,7 +37,7 @@ const fn asking(name: &'static str, run: fn(&mut Stage)) -> Scenario {
 const DIALOG: &str = "Do you want to proceed?\n ❯ 1. Yes\n   2. No";
 
 /// All of them.
-pub const SCENARIOS: [Scenario; 18] = [
+pub const SCENARIOS: [Scenario; 19] = [
     plain("text", |s| {
         for text in ["say hello", "say hello again", "say and once more"] {
             s.send(text, "ended");
@@ -138,6 +138,13 @@ pub const SCENARIOS: [Scenario; 18] = [
     },
     plain("agent", |s| {
         s.send("agent slow 1500 one half and the other half", "ended");
+        s.settle();
+        s.send("say after the agent", "ended");
+    }),
+    asking("agent-asks", |s| {
+        s.send("agent-async tool bash touch made", "ended");
+        s.asked();
+        s.respond(Respond { allow: true, ..Respond::default() }, &json!({ "behavior": "allow" }));
         s.settle();
         s.send("say after the agent", "ended");
     }),
