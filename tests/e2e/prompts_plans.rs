@@ -8,13 +8,30 @@ use crate::prompts_tools::hooks;
 
 const PLAN: &str = "plan # The plan\n\n1. do a\n2. do b";
 
-/// Presses the key that goes through the agent's modes until it is in this one.
-fn into_mode(dsx: &Dsx<'_>, id: &str, mode: &str) {
-    let mut before = screen(dsx, id);
-    while !before.contains(mode) {
+/// What the footer calls the agent's mode; 2.1.197 has no word for the first. Empty while none is drawn.
+fn mode(dsx: &Dsx<'_>, id: &str) -> String {
+    let shown = screen(dsx, id);
+    let named = shown.lines().rfind(|line| line.trim_start().starts_with(['⏸', '⏵']));
+    match named {
+        Some(line) => line.split(" on").next().unwrap_or_default().trim().to_owned(),
+        None if shown.contains("? for shortcuts") => "default".to_owned(),
+        None => String::new(),
+    }
+}
+
+/// Presses the key that goes through the agent's modes until it is in this one; each time after the last one
+/// has had its effect.
+fn into_mode(dsx: &Dsx<'_>, id: &str, wanted: &str) {
+    // A key that is pressed before it is drawn has its effect one later.
+    eventually(dsx, id, || !mode(dsx, id).is_empty());
+    let mut before = mode(dsx, id);
+    while !before.contains(wanted) {
         dsx.run(["keys", id, "BTab"]).expect_code(0);
-        eventually(dsx, id, || screen(dsx, id) != before);
-        before = screen(dsx, id);
+        eventually(dsx, id, || {
+            let now = mode(dsx, id);
+            !now.is_empty() && now != before
+        });
+        before = mode(dsx, id);
     }
 }
 
@@ -22,7 +39,7 @@ fn into_mode(dsx: &Dsx<'_>, id: &str, mode: &str) {
 fn a_plan_is_sent_back_and_approved() {
     with_each_claude("a_plan_is_sent_back_and_approved", |dsx, _| {
         let id = ask_mode(dsx);
-        into_mode(dsx, &id, "plan mode on");
+        into_mode(dsx, &id, "plan mode");
         let prompt = asked(dsx, &id, PLAN);
         assert_eq!((&prompt["kind"], &prompt["tool"]), (&"plan".into(), &"ExitPlanMode".into()), "{prompt}");
         assert_eq!(prompt["command"], "# The plan\n\n1. do a\n2. do b", "{prompt}");
@@ -48,12 +65,12 @@ fn a_plan_is_sent_back_and_approved() {
         asked(dsx, &id, "tool bash touch after.txt");
         dsx.run(["respond", &id, "--deny"]).expect_code(0);
         ended(dsx, &id);
-        into_mode(dsx, &id, "plan mode on");
+        into_mode(dsx, &id, "plan mode");
         asked(dsx, &id, PLAN);
         assert_eq!(dsx.json(["respond", &id, "--allow"])["via"], "hook");
         assert!(ended(dsx, &id).contains("approved your plan"));
         // Without a question where the agent finds nothing wrong.
-        into_mode(dsx, &id, "plan mode on");
+        into_mode(dsx, &id, "plan mode");
         asked(dsx, &id, PLAN);
         let auto = "Yes, and use auto mode";
         assert_eq!(dsx.json(["respond", &id, "--choice", auto])["answer"], auto);

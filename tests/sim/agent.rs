@@ -1,6 +1,6 @@
 //! The agent: an input box, what it takes from it, and what its sources say when.
 
-use dsx_core::{Asked, Cli, Evidence, Exit, Rest, ScreenText};
+use dsx_core::{Asked, Cli, Evidence, Exit, Rest};
 use dsx_protocol::TurnId;
 
 use crate::note;
@@ -478,40 +478,5 @@ impl World {
     /// A working agent's screen is never quiet: its spinner turns.
     pub fn spins(&self) -> bool {
         self.plan.cli != Cli::Command && matches!(self.agent.state, State::Working(_))
-    }
-
-    pub fn screen(&self) -> ScreenText {
-        let rule = "─".repeat(20);
-        let lines: Vec<String> = match (self.agent.state, self.agent.dialog) {
-            (State::Starting, Some(selected)) => {
-                let mark = |n: usize| if n == selected { " ❯ " } else { "   " };
-                vec![
-                    " Is this a project you trust?".into(),
-                    String::new(),
-                    format!("{}No, exit", mark(0)),
-                    format!("{}Yes, I trust it", mark(1)),
-                ]
-            }
-            (State::Idle | State::Working(_), _) => {
-                let mut lines = vec![rule.clone()];
-                let pointer = if self.plan.cli == Cli::Demo { '>' } else { '❯' };
-                let text = format!("{pointer} {}", self.agent.inbox);
-                lines.extend(text.split('\n').map(str::to_owned));
-                lines.push(rule);
-                lines
-            }
-            (State::Asking(_), Some(selected)) if self.plan.cli == Cli::Claude => {
-                let mark = |n: usize| if n == selected { " ❯ " } else { "   " };
-                vec![
-                    " Do you want to proceed?".into(),
-                    format!("{}1. Yes", mark(0)),
-                    format!("{}2. No", mark(1)),
-                    String::new(),
-                    " Esc to cancel".into(),
-                ]
-            }
-            _ => vec![String::new()],
-        };
-        ScreenText { solid: lines.clone(), lines, ..ScreenText::default() }
     }
 }

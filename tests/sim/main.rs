@@ -11,6 +11,7 @@ mod plan;
 mod program;
 mod questions;
 mod rng;
+mod screen;
 mod shell;
 mod sources;
 mod world;

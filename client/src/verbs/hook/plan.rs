@@ -3,12 +3,18 @@
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::os::fd::AsFd as _;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use serde_json::Value;
 
 /// How far back in the transcript the plan's name is looked for.
 const LOOK_BACK: u64 = 4 * 1024 * 1024;
+/// How much later than it asks Claude may write its transcript: it does so in batches.
+const BATCH: Duration = Duration::from_millis(800);
 /// The longest plan that is read.
 const PLAN_MAX: u64 = 1024 * 1024;
 
@@ -17,9 +23,29 @@ pub(super) fn with_plan(mut payload: Value) -> Option<Vec<u8>> {
     if payload["tool_name"] != "ExitPlanMode" || payload["tool_input"]["plan"].is_string() {
         return None;
     }
-    let plan = plan(Path::new(payload["transcript_path"].as_str()?))?;
+    let plan = written(Path::new(payload["transcript_path"].as_str()?))?;
     payload.as_object_mut()?.insert("dsx_plan".to_owned(), plan.into());
     serde_json::to_vec(&payload).ok()
+}
+
+/// The plan, once its name is in the transcript: Claude may write that later than it asks.
+fn written(transcript: &Path) -> Option<String> {
+    let flags = AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_MOVED_TO;
+    let changes = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC).ok()?;
+    if changes.add_watch(transcript.parent()?, flags).is_err() {
+        return plan(transcript);
+    }
+    let deadline = Instant::now() + BATCH;
+    loop {
+        if let Some(plan) = plan(transcript) {
+            return Some(plan);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        let patience = PollTimeout::try_from(left).ok().filter(|_| !left.is_zero())?;
+        // A signal only makes it look once more.
+        let _ = poll(&mut [PollFd::new(changes.as_fd(), PollFlags::POLLIN)], patience);
+        let _ = changes.read_events();
+    }
 }
 
 fn plan(transcript: &Path) -> Option<String> {
