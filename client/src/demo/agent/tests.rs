@@ -237,6 +237,8 @@ fn dsx_understands_what_it_says() {
     let rest = Evidence::Rest(Rest::Error(Some("é!".into())));
     assert_eq!(send("fail é!"), [submitted("fail é!"), Evidence::Busy, failed, rest]);
     let asked = send("ask Which? | a");
-    assert!(matches!(&asked[2], Evidence::Blocked(a) if a.kind == "question" && a.text == "Which? (a)"));
-    assert_eq!(asked[3..], [Evidence::Interrupted, Evidence::Rest(Rest::Idle)]);
+    // The transcript knows the options; the status record tells of it as well.
+    assert!(matches!(&asked[2], Evidence::Blocked(a) if a.text == "Which?" && a.options[0].label == "a"));
+    assert!(matches!(&asked[3], Evidence::Blocked(a) if a.kind == "question" && a.text == "Which? (a)"));
+    assert_eq!(asked[4..], [Evidence::Interrupted, Evidence::Rest(Rest::Idle)]);
 }
