@@ -56,3 +56,49 @@ fn a_demo_session_that_nobody_watches_goes_on() {
         assert_eq!(dsx.json(["prompts", &id]).as_array().unwrap().len(), 0);
     }
 }
+
+/// What is none of the answers is not taken: the prompt is as open as it was, and whoever gave it is told.
+#[test]
+fn an_answer_that_is_not_taken_leaves_the_prompt_open() {
+    let home = Home::new();
+    let dsx = dsx(&home);
+    let id = create(&dsx, &["--cli", "demo"]);
+    dsx.run(["send", &id, "ask Which? | red | blue"]).expect_code(0);
+    dsx.run(["wait", &id]).expect_code(4);
+    dsx.run(["respond", &id, "--text", ""]).expect_code(2);
+    let not_taken = dsx.run(["respond", &id, "--text", "green"]).expect_code(1);
+    assert!(not_taken.stderr.contains("did not take the answer"), "{not_taken:?}");
+    dsx.run(["wait", &id]).expect_code(4);
+    assert_eq!(dsx.run(["status", &id]).line(), "waiting_for_input");
+    dsx.run(["respond", &id, "--choice", "blue"]).expect_code(0);
+    dsx.run(["wait", &id]).expect_code(0);
+}
+
+/// Nobody can tell a plain program that it may not: the run ends all the same, and says what it was asked.
+#[test]
+fn an_unattended_run_of_a_plain_program_never_hangs() {
+    let home = Home::new();
+    let dsx = dsx(&home);
+    let asks = "read x; printf '\\033]7501;state=working\\007'; printf '\\033]7501;state=blocked:kind=permission\\007'; \
+                while read -r x; do :; done";
+    for how in ["deny", "allow"] {
+        let told = dsx.run(["run", "--on-prompt", how, "go", "--", "sh", "-c", asks]).expect_code(4);
+        assert!(told.stderr.contains("asks") || told.stdout.contains("p1"), "{told:?}");
+    }
+}
+
+/// A question is open until it is answered, whatever its program prints or does not.
+#[test]
+fn a_plain_programs_question_holds_its_turn_open() {
+    let home = Home::new();
+    let dsx = dsx(&home);
+    let id = create(&dsx, &["--", "bash", "--norc", "--noprofile"]);
+    let asks = "printf '\\033]7501;state=blocked:kind=permission\\007'; read -r x; printf '\\033]7501;state=done\\007got %s\\n' $x";
+    dsx.run(["send", &id, asks]).expect_code(0);
+    dsx.run(["wait", &id]).expect_code(4);
+    dsx.run(["wait", &id, "--until", "exited", "--timeout", "1.5"]).expect_code(124);
+    dsx.run(["wait", &id]).expect_code(4);
+    dsx.run(["respond", &id, "--text", "words"]).expect_code(0);
+    dsx.run(["wait", &id]).expect_code(0);
+    assert_eq!(last(&dsx, &id).lines().last(), Some("got words"));
+}

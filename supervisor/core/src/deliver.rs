@@ -31,7 +31,7 @@ const MIXED: u32 = 5;
 /// How long a first interrupt key is given before another is pressed.
 const PRESS_AGAIN_MS: u64 = 1_000;
 /// How long a command's output must be quiet.
-const QUIET_MS: u64 = 500;
+pub(crate) const QUIET_MS: u64 = 500;
 
 impl Session {
     /// Whether the agent works or asks, as far as its strongest source says.

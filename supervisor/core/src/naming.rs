@@ -27,6 +27,10 @@ pub fn check_name(typed: &str) -> Result<Option<String>, WireError> {
         let what = format!("'{}' is no name", typed.escape_debug());
         return usage(what, "use at most 64 of a-z 0-9 . _ -, beginning with a letter or a digit");
     }
+    // What 'handoff --to' takes for a fresh session.
+    if typed == "new" {
+        return usage("the name 'new' means a fresh session to 'dsx handoff'".to_owned(), "choose another");
+    }
     match id_like(typed) {
         Some(id) => usage(
             format!("the name '{typed}' could mean the session {id}"),

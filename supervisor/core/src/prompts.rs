@@ -7,6 +7,7 @@
 use dsx_protocol::Prompt;
 
 use crate::adapter;
+use crate::deliver::QUIET_MS;
 use crate::durable::Held;
 use crate::evidence::{Asked, Source};
 use crate::fact::{Fact, Reported};
@@ -373,6 +374,11 @@ impl Session {
             self.live.asking.labels = None;
         }
         self.live.asking.unanswerable.retain(|p| *p != prompt);
+        if let (Cli::Command, Some(turn)) = (self.durable.spec.cli, self.live.progress.turn) {
+            // Its silence so far was that of somebody who waits for an answer.
+            self.live.progress.quiet_own = false;
+            out.push(Effect::Arm { timer: Timer::Quiet(turn), after_ms: QUIET_MS });
+        }
         self.let_go(&prompt, out);
         self.responded(&prompt, out);
         self.respond_deferred(now, out);

@@ -146,7 +146,7 @@ impl Session {
         if let (Some(prompt), false) = (self.durable.prompts.first(), send.queue || stops) {
             let what = format!("session {id} is waiting for input: {}", prompt.text);
             return Err(WireError::new(ErrorKind::Waiting, what)
-                .hint("answer it first ('dsx attach'), or send with --queue"));
+                .hint("answer it first ('dsx respond'), or send with --queue"));
         }
         if self.durable.queued() >= QUEUE_BOUND {
             let what = format!("the queue of session {id} is full ({QUEUE_BOUND} turns)");

@@ -15,7 +15,7 @@ use dsx_protocol::{ErrorKind, Prompt, Respond, Responded, WireError};
 use crate::adapter::{self, Answered, Way};
 use crate::durable::Held;
 use crate::evidence::Source;
-use crate::fact::Fact;
+use crate::fact::{Fact, Reported};
 use crate::input::{Effect, Now, RequestId, ScreenText, Timer};
 use crate::pick::{Picking, is_of};
 use crate::session::Session;
@@ -210,6 +210,9 @@ impl Session {
                 }
             }
             Ok(Way::Keys(script)) => {
+                // A key says no more than that.
+                let denied = matches!(answered, Answered::Deny { .. });
+                let words = if denied { "deny".to_owned() } else { words };
                 self.decide(now, &prompt.id, None, words, whose, out);
                 out.push(Effect::Press(script));
             }
@@ -359,11 +362,27 @@ impl Session {
         let decided = |p: &&Prompt| self.durable.decision(&p.id).is_some_and(|d| is_due(d.at));
         let told: Vec<String> = self.durable.prompts.iter().filter(decided).map(|p| p.id.clone()).collect();
         for prompt in told {
-            let dialog = adapter::read_dialog(self.durable.spec.cli, screen);
-            let open = self.durable.prompts.iter().find(|p| p.id == prompt);
-            match dialog.filter(|d| open.is_some_and(|p| is_of(d, p))) {
-                None => self.close_prompt(now, prompt, now.ms, "the dialog is gone", out),
-                Some(_) => self.decision_void(now, &prompt, out),
+            match self.stands(&prompt, screen) {
+                false => self.close_prompt(now, prompt, now.ms, "the dialog is gone", out),
+                true => self.decision_void(now, &prompt, out),
+            }
+        }
+    }
+
+    /// Whether the agent still asks it, as far as can be seen. Only Claude's dialogs are read off the screen; any
+    /// other program's own word has to do.
+    fn stands(&self, prompt: &str, screen: &ScreenText) -> bool {
+        let open = self.durable.prompts.iter().find(|p| p.id == prompt);
+        match self.durable.spec.cli {
+            Cli::Claude => {
+                let dialog = adapter::read_dialog(Cli::Claude, screen);
+                dialog.is_some_and(|d| open.is_some_and(|p| is_of(&d, p)))
+            }
+            Cli::Demo => matches!(self.durable.osc, Some((Reported::Blocked, _))),
+            // It may have claimed so once and never take it back: words were an answer to it, a key was none.
+            Cli::Command => {
+                let denied = self.durable.decision(prompt).is_some_and(|d| d.answer.starts_with("deny"));
+                denied && matches!(self.durable.osc, Some((Reported::Blocked, _)))
             }
         }
     }
@@ -416,6 +435,6 @@ impl Session {
 fn ended(by: &str, answer: Option<&String>) -> String {
     match answer {
         Some(answer) => format!("answered by {by}: {answer}"),
-        None => by.to_owned(),
+        None => format!("closed ({by})"),
     }
 }

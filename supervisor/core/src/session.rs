@@ -12,7 +12,7 @@ use crate::input::{Effect, Input, Now, Recovery, RequestId, Timer};
 use crate::prompts::Asking;
 use crate::receipts::Sending;
 use crate::respond::Responding;
-use crate::spec::Spec;
+use crate::spec::{Cli, Spec};
 use crate::steer::Steer;
 use crate::verdict::{Progress, Verdict, weigh};
 use crate::waiters::Waiter;
@@ -244,6 +244,11 @@ impl Session {
         let Some(turn) = self.durable.running() else { return };
         // What the sources say again after a restart is weighed when all of it has been said.
         if turn.state != TurnState::Confirmed || self.live.recovering {
+            return;
+        }
+        // A plain program that claims to ask something is not done because it is silent.
+        let asks = self.durable.spec.cli == Cli::Command && !self.durable.prompts.is_empty();
+        if asks && !self.live.progress.command_done {
             return;
         }
         let (id, from) = (turn.id, turn.output);

@@ -76,6 +76,9 @@ fn usage(what: String, hint: &str) -> WireError {
 /// What a respond means for this prompt.
 pub(crate) fn resolve(prompt: &Prompt, respond: &Respond) -> Result<Answered, WireError> {
     let id = &prompt.id;
+    if respond.answers.iter().any(|a| a.text.as_deref().is_some_and(|text| text.trim().is_empty())) {
+        return Err(usage(format!("the answer to prompt {id} is empty"), "give words, or --deny"));
+    }
     match (respond.allow, respond.deny, respond.answers.as_slice()) {
         (true, false, []) if prompt.kind == "question" => Err(usage(
             format!("prompt {id} is a question, which cannot be allowed"),
@@ -115,6 +118,11 @@ fn one(prompt: &Prompt, answer: &Answer) -> Result<Answered, WireError> {
             }
         }
         ([], Some(text)) if prompt.kind == "plan" => Ok(Answered::Deny { message: Some(text.clone()) }),
+        // A program of which nothing more is known may take whatever is typed.
+        ([], Some(text)) if prompt.tool.is_none() && prompt.options.is_empty() && prompt.kind != "trust" => {
+            let said = Said { labels: Vec::new(), text: Some(text.clone()) };
+            Ok(Answered::Questions(vec![said]))
+        }
         ([], Some(_)) => Err(usage(
             format!("prompt {id} takes no words"),
             "use --allow, --deny --message TEXT, or --choice N|LABEL",

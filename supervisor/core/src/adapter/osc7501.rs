@@ -59,6 +59,8 @@ mod tests {
         );
         let asked = Asked { kind: "permission".into(), text: "ok?".into(), ..Asked::default() };
         assert_eq!(read_osc7501(b"state=blocked:kind=permission:msg=b2s/"), Some(Evidence::Blocked(asked)));
+        let quota = read_osc7501(b"state=blocked:kind=quota:msg=b2s/");
+        assert!(matches!(quota, Some(Evidence::Blocked(a)) if a.kind == "quota"));
         for bad in [&b"?"[..], b"", b"state", b"state=dancing", b"\xff", b"clear:id=3"] {
             assert_eq!(read_osc7501(bad), None);
         }
